@@ -1,0 +1,108 @@
+//! Writes one netlink message: header, nfgenmsg, attributes, nests.
+
+use super::constants::{NFGENMSG_LEN, NLA_F_NESTED, NLMSG_HDRLEN};
+
+/// The longest payload whose attribute length still fits 16 bits.
+const MAX_PAYLOAD: usize = 65_531;
+
+/// A netlink message in the making. Lengths are patched when a nest or the message ends.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    /// Begin a message to a netfilter subsystem; `res_id` is sent big-endian.
+    #[must_use]
+    pub fn new(kind: u16, flags: u16, seq: u32, port: u32, family: u8, version: u8, res_id: u16) -> Self {
+        let mut writer = Self::control(kind, flags, seq, port);
+        writer.bytes.extend_from_slice(&[family, version]);
+        writer.bytes.extend_from_slice(&res_id.to_be_bytes());
+        writer
+    }
+
+    /// Begin a control message: no nfgenmsg.
+    #[must_use]
+    pub fn control(kind: u16, flags: u16, seq: u32, port: u32) -> Self {
+        let mut bytes = Vec::with_capacity(256);
+        bytes.extend_from_slice(&0u32.to_ne_bytes());
+        bytes.extend_from_slice(&kind.to_ne_bytes());
+        bytes.extend_from_slice(&flags.to_ne_bytes());
+        bytes.extend_from_slice(&seq.to_ne_bytes());
+        bytes.extend_from_slice(&port.to_ne_bytes());
+        Self { bytes }
+    }
+
+    /// Append bytes as they are (the body of a control message).
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Append one attribute. A payload too long for an attribute (65,531 bytes) is cut: no caller has one.
+    pub fn attr(&mut self, kind: u16, payload: &[u8]) {
+        let payload = payload.get(..MAX_PAYLOAD).unwrap_or(payload);
+        let len = u16::try_from(payload.len().saturating_add(4)).unwrap_or(u16::MAX);
+        self.bytes.extend_from_slice(&len.to_ne_bytes());
+        self.bytes.extend_from_slice(&kind.to_ne_bytes());
+        self.bytes.extend_from_slice(payload);
+        self.pad();
+    }
+
+    pub fn u8(&mut self, kind: u16, value: u8) {
+        self.attr(kind, &[value]);
+    }
+
+    pub fn be16(&mut self, kind: u16, value: u16) {
+        self.attr(kind, &value.to_be_bytes());
+    }
+
+    pub fn be32(&mut self, kind: u16, value: u32) {
+        self.attr(kind, &value.to_be_bytes());
+    }
+
+    pub fn host32(&mut self, kind: u16, value: u32) {
+        self.attr(kind, &value.to_ne_bytes());
+    }
+
+    pub fn be64(&mut self, kind: u16, value: u64) {
+        self.attr(kind, &value.to_be_bytes());
+    }
+
+    /// A text with its NUL.
+    pub fn text(&mut self, kind: u16, value: &[u8]) {
+        let mut bytes = Vec::with_capacity(value.len().saturating_add(1));
+        bytes.extend_from_slice(value);
+        bytes.push(0);
+        self.attr(kind, &bytes);
+    }
+
+    /// Append a nest; `fill` writes what is inside.
+    pub fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) {
+        let at = self.bytes.len();
+        self.bytes.extend_from_slice(&[0, 0]);
+        self.bytes.extend_from_slice(&(kind | NLA_F_NESTED).to_ne_bytes());
+        fill(self);
+        let len = u16::try_from(self.bytes.len().saturating_sub(at)).unwrap_or(u16::MAX);
+        if let Some(field) = self.bytes.get_mut(at..at.saturating_add(2)) {
+            field.copy_from_slice(&len.to_ne_bytes());
+        }
+    }
+
+    fn pad(&mut self) {
+        let len = self.bytes.len().next_multiple_of(4);
+        self.bytes.resize(len, 0);
+    }
+
+    /// The finished message.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<u8> {
+        let len = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        if let Some(field) = self.bytes.first_chunk_mut::<4>() {
+            *field = len.to_ne_bytes();
+        }
+        self.bytes
+    }
+}
+
+/// Bytes of a message without any attribute.
+pub const EMPTY_LEN: usize = NLMSG_HDRLEN + NFGENMSG_LEN;

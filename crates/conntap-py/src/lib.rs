@@ -1,0 +1,1 @@
+//! `conntap._core`: a list of names with conversions, no logic.

@@ -4,8 +4,11 @@
 //! keeps the rows that are sound (and wanted); text, columns and Python objects are made from it on demand.
 
 use crate::model::{Content, Gap, KernelError, Kind, Stats, StatsKind};
-use crate::wire::constants::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP};
+use crate::wire::constants::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_HDRLEN, NLMSG_NOOP};
 use crate::wire::{DecodeError, Message, Messages};
+
+/// A caller's test of a sound row: keep it?
+pub type Wanted<'w> = &'w mut dyn FnMut(Kind, &Content<'_>, &Message<'_>) -> bool;
 
 /// One row: where its message lies, what it reports, when it was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +26,14 @@ pub enum Control {
     /// End of a dump or answer to a request.
     Done(KernelError),
     Error(KernelError),
-    Stats(Stats),
 }
 
 /// What [`Batch::scan`] met.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scan {
     pub controls: Vec<Control>,
+    /// Answers to a request for statistics.
+    pub stats: Vec<Stats>,
     /// The kernel said that the dump was interrupted (NLM_F_DUMP_INTR).
     pub interrupted: bool,
     /// Sound rows that the caller's test refused.
@@ -94,17 +98,36 @@ impl Batch {
     /// Take in `len` bytes that stand at the start of [`Self::spare`]: one datagram.
     ///
     /// Every message is decoded once. Malformed ones are counted in `scan` and left out; of the sound ones
-    /// those that `wanted` refuses are counted as filtered. The bytes of rows that are left out stay in place
-    /// until the batch is cleared.
-    pub fn scan(
-        &mut self,
-        len: usize,
+    /// those that `wanted` refuses are counted as filtered. Memory behind the last row kept is free again.
+    pub fn scan(&mut self, len: usize, received_ns: i64, wanted: Wanted<'_>, scan: &mut Scan) {
+        let kept_to = self.index(self.used, len, received_ns, wanted, scan);
+        self.used = kept_to.min(self.bytes.len());
+    }
+
+    /// Take over memory that holds whole datagrams at `parts` (start and length); index all of them.
+    pub fn adopt(
+        bytes: Vec<u8>,
+        parts: &[(usize, usize)],
         received_ns: i64,
-        wanted: &mut dyn FnMut(Kind, &Content<'_>, &Message<'_>) -> bool,
+        wanted: Wanted<'_>,
         scan: &mut Scan,
-    ) {
-        let start = self.used;
-        let Some(datagram) = self.bytes.get(start..start.saturating_add(len)) else { return };
+    ) -> Self {
+        let mut batch = Self { used: bytes.len(), bytes, rows: Vec::new() };
+        for (start, len) in parts {
+            batch.index(*start, *len, received_ns, wanted, scan);
+        }
+        batch
+    }
+
+    /// The memory itself, to be used again.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Index the datagram at `start`; returns the end of the last row kept.
+    fn index(&mut self, start: usize, len: usize, received_ns: i64, wanted: Wanted<'_>, scan: &mut Scan) -> usize {
+        let Some(datagram) = self.bytes.get(start..start.saturating_add(len)) else { return start };
         let mut kept_to = start;
         for found in Messages::new(datagram) {
             let (at, message) = match found {
@@ -117,7 +140,7 @@ impl Batch {
             if message.flags & NLM_F_DUMP_INTR != 0 {
                 scan.interrupted = true;
             }
-            let size = message.body.len().saturating_add(crate::wire::constants::NLMSG_HDRLEN);
+            let size = message.body.len().saturating_add(NLMSG_HDRLEN);
             let Some(kind) = Kind::of(&message) else {
                 scan.control(&message);
                 continue;
@@ -141,17 +164,11 @@ impl Batch {
                 }
             }
         }
-        self.used = kept_to.min(self.bytes.len());
+        kept_to
     }
 
     /// Append one datagram from memory; grows as needed.
-    pub fn append(
-        &mut self,
-        datagram: &[u8],
-        received_ns: i64,
-        wanted: &mut dyn FnMut(Kind, &Content<'_>, &Message<'_>) -> bool,
-        scan: &mut Scan,
-    ) {
+    pub fn append(&mut self, datagram: &[u8], received_ns: i64, wanted: Wanted<'_>, scan: &mut Scan) {
         let end = self.used.saturating_add(datagram.len());
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
@@ -209,7 +226,13 @@ impl Scan {
             NLMSG_DONE => KernelError::decode(message).map(Control::Done),
             NLMSG_ERROR => KernelError::decode(message).map(Control::Error),
             kind => match StatsKind::of(kind) {
-                Some(kind) => Stats::decode(kind, message).map(Control::Stats),
+                Some(kind) => {
+                    match Stats::decode(kind, message) {
+                        Ok(stats) => self.stats.push(stats),
+                        Err(error) => self.refuse(error, message.body),
+                    }
+                    return;
+                }
                 None => {
                     self.foreign = self.foreign.saturating_add(1);
                     return;

@@ -1,0 +1,1 @@
+"""conntap: Linux connection tracking, live."""

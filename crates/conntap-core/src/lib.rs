@@ -19,4 +19,5 @@
 
 pub mod batch;
 pub mod model;
+pub mod recording;
 pub mod wire;

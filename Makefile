@@ -93,6 +93,7 @@ lint-rust: $(VENV)/.deps
 
 lint-generated: setup
 	$(BIN)/python scripts/generate.py --check
+	$(BIN)/python scripts/packaging.py --check
 
 fmt: $(VENV)/.deps ## format Python and Rust
 	$(BIN)/ruff check --fix-only --quiet
@@ -101,7 +102,7 @@ fmt: $(VENV)/.deps ## format Python and Rust
 
 gen: setup ## write what is made from schema/fields.toml and from the commands' own records
 	$(BIN)/python scripts/generate.py
-	$(BIN)/python scripts/shell.py
+	$(BIN)/python scripts/packaging.py
 
 fuzz: ## coverage-guided fuzzing on the stable toolchain; reports executions, keeps the corpus
 	fuzz/run.sh

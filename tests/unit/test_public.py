@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import subprocess
 import sys
@@ -22,12 +23,30 @@ def test_every_name_in_all_resolves():
 
 
 def test_nothing_public_is_outside_all():
+    for name in conntap.__all__:
+        getattr(conntap, name)
     exposed = {
         name
-        for name in dir(conntap)
-        if not name.startswith("_") and not isinstance(getattr(conntap, name), ModuleType) and name != "annotations"
+        for name, value in vars(conntap).items()
+        if not name.startswith("_")
+        and not isinstance(value, ModuleType)
+        and name not in {"annotations", "TYPE_CHECKING"}
     }
-    assert exposed == {name for name in conntap.__all__ if not name.startswith("_")}
+    assert exposed - {"annotations", "TYPE_CHECKING"} <= set(conntap.__all__)
+
+
+def test_checkers_see_the_same_names_as_programs(root):
+    """The names are resolved on first use; a type checker reads the imports under TYPE_CHECKING instead."""
+    tree = ast.parse((root / "python/conntap/__init__.py").read_text())
+    imported = {
+        alias.asname or alias.name
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert imported == set(conntap.__all__)
 
 
 def test_every_public_name_is_documented():

@@ -1,0 +1,129 @@
+"""Write the shell completions and man pages in `packaging/` from the commands' own click records.
+
+`--check` writes nothing and fails when a file is not what it would write. `make gen` and `make lint` call it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import BashComplete, FishComplete, ZshComplete
+
+import conntap
+from conntap.cli.main import cli
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGING = Path(__file__).resolve().parent.parent / "packaging"
+PROGRAM = "conntap"
+COMPLETE_VARIABLE = "_CONNTAP_COMPLETE"
+
+EXIT_STATUS = {
+    "0": "done; a stream that was ended with ctrl+c too",
+    "1": "it failed; the message says what was tried, why it failed and what to do",
+    "2": "wrong usage: an option, a filter, an address or a file",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    check = parser.parse_args().check
+    stale: list[str] = []
+    for path, text in files():
+        target = PACKAGING / path
+        if target.exists() and target.read_text() == text:
+            continue
+        if check:
+            stale.append(path)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+            print(f"wrote packaging/{path}")
+    wanted = {path for path, _ in files()}
+    for extra in sorted(PACKAGING.glob("man/*.1")):
+        if f"man/{extra.name}" not in wanted:
+            stale.append(f"man/{extra.name} (no such command)") if check else extra.unlink()
+    if stale:
+        print("not fresh, run `make gen`:", *(f"packaging/{path}" for path in stale), sep="\n  ", file=sys.stderr)
+    return 1 if stale else 0
+
+
+def files() -> Iterator[tuple[str, str]]:
+    """Every file with its text, paths relative to `packaging/`."""
+    for shell, suffix in ((BashComplete, "bash"), (ZshComplete, "zsh"), (FishComplete, "fish")):
+        complete = shell(cli, {}, PROGRAM, COMPLETE_VARIABLE)
+        script = shell.source_template % complete.source_vars()
+        yield f"completions/{PROGRAM}.{suffix}", script.strip() + "\n"
+    root = click.Context(cli, info_name=PROGRAM)
+    yield f"man/{PROGRAM}.1", page(root, PROGRAM)
+    for name in cli.list_commands(root):
+        command = cli.get_command(root, name)
+        if command is not None and not command.hidden:
+            yield (
+                f"man/{PROGRAM}-{name}.1",
+                page(click.Context(command, info_name=name, parent=root), f"{PROGRAM}-{name}"),
+            )
+
+
+def page(context: click.Context, title: str) -> str:
+    """One command as a man page."""
+    command = context.command
+    lines = [
+        f'.TH "{title.upper()}" 1 "" "conntap {conntap.__version__}" "conntap"',
+        ".SH NAME",
+        f"{roff(title)} \\- {roff(command.get_short_help_str(limit=200).rstrip('.'))}",
+        ".SH SYNOPSIS",
+        f".B {roff(context.command_path)}",
+        roff(" ".join(command.collect_usage_pieces(context))),
+    ]
+    if command.help:
+        lines += [".SH DESCRIPTION", *paragraphs(command.help)]
+    options = [record for param in command.get_params(context) if (record := param.get_help_record(context))]
+    if options:
+        lines.append(".SH OPTIONS")
+        for names, text in options:
+            lines += [".TP", f".B {roff(names)}", roff(" ".join(text.split()))]
+    if isinstance(command, click.Group):
+        lines.append(".SH COMMANDS")
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None and not child.hidden:
+                short = roff(child.get_short_help_str(limit=200))
+                lines += [".TP", f".B {roff(name)}", short]
+    if command.epilog:
+        lines += [".SH EXAMPLES", *paragraphs(command.epilog)]
+    lines.append(".SH EXIT STATUS")
+    for status, text in EXIT_STATUS.items():
+        lines += [".TP", f".B {status}", roff(text)]
+    others = ".BR conntrack (8), .BR nft (8)" if title == PROGRAM else ".BR conntap (1), .BR conntrack (8)"
+    lines += [".SH SEE ALSO", *(f"{other.strip()}" for other in others.replace(", ", ",\n").splitlines())]
+    return "\n".join(lines) + "\n"
+
+
+def paragraphs(text: str) -> Iterator[str]:
+    """Click's text as roff: blank lines part paragraphs, `\\b` keeps one as it stands."""
+    for index, block in enumerate(text.strip().split("\n\n")):
+        lines = [line for line in block.splitlines() if line.strip()]
+        verbatim = bool(lines) and lines[0].strip() == "\b"
+        if index:
+            yield ".PP"
+        if verbatim:
+            yield from [".nf", *(roff(line) for line in lines[1:]), ".fi"]
+        else:
+            yield from (roff(line.strip()) for line in lines)
+
+
+def roff(text: str) -> str:
+    """Escape what roff would read as its own."""
+    text = text.replace("\\", "\\e").replace("-", "\\-").replace("\b", "").replace("\f", "")
+    return f"\\&{text}" if text.startswith((".", "'")) else text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

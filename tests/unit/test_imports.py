@@ -1,0 +1,100 @@
+"""Start-up loads what it needs and nothing more: the list of what it may load is here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+# Modules of the standard library that cost milliseconds, and every program's own: nothing that only prints help
+# or answers one request has a use for them.
+HEAVY = frozenset({
+    "asyncio", "concurrent.futures", "ctypes", "decimal", "email", "http.client", "ipaddress", "logging", "multiprocessing",
+    "pydoc", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "unittest", "urllib.request", "xml.etree",
+})  # fmt: skip
+
+HELP = """
+from conntap.cli.main import main
+import sys
+main(["--help"])
+"""
+
+DROPIN = """
+import sys
+from conntap.dropin import main
+sys.argv = ["conntrack", "-V"]
+try:
+    main()
+except SystemExit:
+    pass
+"""
+
+REPORT = """
+import sys as _s
+_before = set(_s.modules)
+{code}
+import json as _j
+_s.stdout.flush()
+print("\\n" + _j.dumps(sorted(set(_s.modules) - _before - {{"json", "json.decoder", "json.encoder", "json.scanner"}})))
+"""
+
+
+def loaded_by(code: str) -> set[str]:
+    """Modules that *code* adds to a fresh interpreter."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", REPORT.format(code=code)], capture_output=True, text=True, check=True
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def foreign(modules: set[str]) -> set[str]:
+    """Top-level packages that are neither ours nor Python's own."""
+    return {module.partition(".")[0] for module in modules} - set(sys.stdlib_module_names) - {"conntap"}
+
+
+def ours(modules: set[str]) -> set[str]:
+    return {module for module in modules if module.partition(".")[0] == "conntap"}
+
+
+@pytest.fixture(scope="module")
+def by_help() -> set[str]:
+    return loaded_by(HELP)
+
+
+@pytest.fixture(scope="module")
+def by_dropin() -> set[str]:
+    return loaded_by(DROPIN)
+
+
+def test_importing_conntap_loads_nothing_else():
+    assert ours(loaded_by("import conntap")) == {"conntap"}
+    assert not foreign(loaded_by("import conntap"))
+
+
+def test_help_needs_click_and_nothing_of_others(by_help):
+    assert foreign(by_help) <= {"click"}
+
+
+def test_help_loads_no_command_and_not_the_core(by_help):
+    allowed = {"conntap", "conntap.cli", "conntap.cli.main", "conntap.cli.io", "conntap.errors"}
+    assert ours(by_help) <= allowed
+
+
+def test_dropin_needs_nothing_of_others(by_dropin):
+    assert not foreign(by_dropin)
+
+
+def test_dropin_stands_on_the_core_alone(by_dropin):
+    beside = {module for module in ours(by_dropin) if not module.startswith("conntap.dropin")}
+    assert beside <= {"conntap", "conntap._core", "conntap.errors", "conntap.model"}
+
+
+def test_dropin_loads_nothing_heavy(by_dropin):
+    assert not by_dropin & HEAVY
+
+
+def test_help_loads_nothing_heavy_but_what_click_does(by_help):
+    by_click = loaded_by("import click, click.shell_completion, click.formatting")
+    assert not (by_help - by_click) & HEAVY

@@ -1,0 +1,37 @@
+"""The system programs that the lab runs, and which package brings each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Final
+
+from conntap.lab.errors import MissingProgramError
+
+__all__ = ["PACKAGES", "require"]
+
+PACKAGES: Final = {
+    "ip": "iproute2",
+    "nft": "nftables",
+    "conntrack": "conntrack",
+    "tshark": "tshark",
+    "ping": "iputils-ping",
+}
+
+# An unprivileged user's PATH often lacks these, and that is where nft and ip are.
+SYSTEM_PATH: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+
+
+def require(program: str) -> str:
+    """Return the full path of *program*.
+
+    Raises:
+        MissingProgramError: not found; the hint is the command that installs it.
+    """
+    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
+    if path is not None:
+        return path
+    package = PACKAGES.get(program, program)
+    redhat = "iproute" if package == "iproute2" else package
+    hint = f"sudo apt-get install -y {package}    (Debian, Ubuntu)   or   sudo dnf install -y {redhat}   (Fedora)"
+    raise MissingProgramError(f"the lab needs '{program}', which is not installed", hint=hint)

@@ -11,8 +11,9 @@ import pytest
 # Modules of the standard library that cost milliseconds, and every program's own: nothing that only prints help
 # or answers one request has a use for them.
 HEAVY = frozenset({
-    "asyncio", "concurrent.futures", "ctypes", "decimal", "email", "http.client", "ipaddress", "logging", "multiprocessing",
-    "pydoc", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "unittest", "urllib.request", "xml.etree",
+    "asyncio", "concurrent.futures", "ctypes", "decimal", "email", "http.client", "ipaddress", "logging",
+    "multiprocessing", "pydoc", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "unittest",
+    "urllib.request", "xml.etree",
 })  # fmt: skip
 
 HELP = """

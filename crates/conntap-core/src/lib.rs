@@ -20,4 +20,5 @@
 pub mod batch;
 pub mod model;
 pub mod recording;
+pub mod text;
 pub mod wire;

@@ -1,1 +1,33 @@
 //! `conntap._core`: a list of names with conversions, no logic.
+
+mod address;
+mod batch;
+mod errors;
+mod fields;
+mod filter;
+mod kernel;
+mod rows;
+mod system;
+mod text;
+
+use pyo3::prelude::*;
+
+/// The engine room of conntap.
+#[pymodule(gil_used = false)]
+mod _core {
+    #[pymodule_export]
+    use super::batch::{Batch, Rows};
+    #[pymodule_export]
+    use super::filter::Filter;
+    #[pymodule_export]
+    use super::kernel::{Dump, Listener, Requests};
+    #[pymodule_export]
+    use super::rows::{Counters, Event, Expectation, Flow, Gap, Tuple};
+    #[pymodule_export]
+    use super::system::{now_ns, read_in_namespace};
+    #[pymodule_export]
+    use super::text::Formatter;
+
+    #[pymodule_export]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

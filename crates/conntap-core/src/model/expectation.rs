@@ -32,7 +32,8 @@ pub struct Expectation<'a> {
     pub nat_tuple: Option<Tuple>,
     /// Name of the kernel function that treats the child (`nat-follow-master` …).
     pub function: Option<&'a [u8]>,
-    pub(crate) raw: &'a [u8],
+    /// The attributes as received, for [`Expectation::unknown`]; empty in values made by hand.
+    pub raw: &'a [u8],
 }
 
 impl<'a> Expectation<'a> {

@@ -55,8 +55,8 @@ pub struct Flow<'a> {
     /// CTA_FILTER flags of a request, original and reply.
     pub filter_orig: Option<u32>,
     pub filter_reply: Option<u32>,
-    /// The attributes as received, for [`Flow::unknown`].
-    pub(crate) raw: &'a [u8],
+    /// The attributes as received, for [`Flow::unknown`]; empty in values made by hand.
+    pub raw: &'a [u8],
 }
 
 /// Protocol state (CTA_PROTOINFO).

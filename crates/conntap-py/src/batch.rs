@@ -1,0 +1,155 @@
+//! `Batch`: rows on their way. Python objects for rows are made only when asked for.
+
+use std::sync::Arc;
+
+use conntap_core::batch as core;
+use conntap_core::batch::{Row, Scan};
+use conntap_core::model::{Content, Kind};
+use conntap_core::wire::Message;
+use pyo3::exceptions::PyIndexError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::rows::{Event, Expectation, Flow};
+
+/// Rows of the kernel's messages, in order.
+#[pyclass(frozen, module = "conntap._core")]
+pub struct Batch(pub Arc<core::Batch>);
+
+impl Batch {
+    pub fn new(batch: core::Batch) -> Self {
+        Self(Arc::new(batch))
+    }
+}
+
+/// One row of a batch: what `Flow`, `Expectation` and `Event` hold.
+pub struct Handle {
+    batch: Arc<core::Batch>,
+    row: Row,
+}
+
+impl Handle {
+    pub fn row(&self) -> &Row {
+        &self.row
+    }
+
+    pub fn batch(&self) -> &core::Batch {
+        &self.batch
+    }
+
+    pub fn again(&self) -> Self {
+        Self { batch: Arc::clone(&self.batch), row: self.row }
+    }
+
+    pub fn content(&self) -> PyResult<(Message<'_>, Content<'_>)> {
+        self.batch.content(&self.row).ok_or_else(|| PyIndexError::new_err("the row is not in its batch"))
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        self.batch.row_bytes(&self.row)
+    }
+}
+
+#[pymethods]
+impl Batch {
+    /// Index whole datagrams from memory: (bytes, received_ns) pairs. Malformed messages are left out.
+    #[staticmethod]
+    fn of(datagrams: Vec<(Vec<u8>, i64)>) -> Self {
+        let (mut batch, mut scan) = (core::Batch::default(), Scan::default());
+        for (datagram, received_ns) in &datagrams {
+            batch.append(datagram, *received_ns, &mut |_, _, _| true, &mut scan);
+        }
+        Self::new(batch)
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<conntap.Batch of {} rows>", self.0.len())
+    }
+
+    /// Bytes of messages held.
+    #[getter]
+    fn nbytes(&self) -> usize {
+        self.0.used()
+    }
+
+    /// All rows as `Event`.
+    fn events(&self) -> Rows {
+        Rows { batch: Arc::clone(&self.0), next: 0.into(), make: Make::Event }
+    }
+
+    /// The rows about flows as `Flow`.
+    fn flows(&self) -> Rows {
+        Rows { batch: Arc::clone(&self.0), next: 0.into(), make: Make::Flow }
+    }
+
+    /// The rows about expectations as `Expectation`.
+    fn expectations(&self) -> Rows {
+        Rows { batch: Arc::clone(&self.0), next: 0.into(), make: Make::Expectation }
+    }
+
+    /// The messages' own bytes, with the time each was received.
+    fn messages<'py>(&self, py: Python<'py>) -> Vec<(Bound<'py, PyBytes>, i64)> {
+        self.0.rows().iter().map(|row| (PyBytes::new(py, self.0.row_bytes(row)), row.received_ns)).collect()
+    }
+
+    /// How many rows there are of each kind, by name.
+    fn kinds(&self) -> Vec<(&'static str, usize)> {
+        Kind::ALL
+            .iter()
+            .map(|kind| (kind.name(), self.0.rows().iter().filter(|row| row.kind == *kind).count()))
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    }
+
+    /// One object a line (NDJSON), field names of docs/fields.md.
+    fn json<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let lines = py.detach(|| {
+            let mut out = Vec::new();
+            for (row, message, content) in self.0.iter() {
+                conntap_core::json::write_row(&mut out, row, &message, &content);
+            }
+            out
+        });
+        PyBytes::new(py, &lines)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Make {
+    Event,
+    Flow,
+    Expectation,
+}
+
+/// A walk over the rows of one batch.
+#[pyclass(frozen, module = "conntap._core")]
+pub struct Rows {
+    batch: Arc<core::Batch>,
+    next: std::sync::atomic::AtomicUsize,
+    make: Make,
+}
+
+#[pymethods]
+impl Rows {
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        loop {
+            let index = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let Some(row) = self.batch.rows().get(index) else { return Ok(None) };
+            let handle = || Handle { batch: Arc::clone(&self.batch), row: *row };
+            return Ok(Some(match self.make {
+                Make::Event => Py::new(py, Event(handle()))?.into_any(),
+                Make::Flow if row.kind.is_flow() => Py::new(py, Flow(handle()))?.into_any(),
+                Make::Expectation if row.kind.is_expectation() => Py::new(py, Expectation(handle()))?.into_any(),
+                _ => continue,
+            }));
+        }
+    }
+}

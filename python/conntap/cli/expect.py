@@ -1,0 +1,52 @@
+"""`conntap expect`: the connections that helpers have announced, told in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from conntap.cli.options import filter_argument, listen_options, netns_option, output_options, stream_options
+
+if TYPE_CHECKING:
+    from conntap.cli.io import IO
+
+__all__ = ["expect"]
+
+
+@click.command(epilog="Example: conntap expect --watch helper sip")
+@filter_argument
+@output_options
+@stream_options
+@listen_options
+@netns_option
+@click.option("--watch", "follow", is_flag=True, help="Follow announcements as they come and go.")
+@click.pass_obj
+def expect(io: IO, words: tuple[str, ...], follow: bool, netns: str | None, **options: Any) -> None:
+    """Show who may connect where because a helper announced it."""
+    text = " ".join(words)
+    if follow:
+        from conntap.cli.watch import listen
+
+        listen(io, f"expectation and ({text})" if text else "expectation", netns=netns, **options)
+        return
+    show(io, text, netns, **{name: options[name] for name in ("format_", "json_", "ascii", "color", "utc", "names")})
+
+
+def show(io: IO, where: str, netns: str | None, **output: Any) -> None:
+    """Write the expectation table."""
+    import conntap
+    from conntap.cli.output import make_formatter
+
+    formatter = make_formatter(io, table=True, **output)
+    shown = anyone = 0
+    with conntap.open(netns) as ct:
+        for batch in ct.expectations(where).batches():
+            shown += len(batch)
+            anyone += sum(expectation.any_source for expectation in batch.expectations())
+            io.write(formatter.format(batch))
+        io.write(formatter.finish())
+    if anyone:
+        io.say(f"{anyone} of {shown} may be used by anyone (!): docs/expectations.md says what that means")
+    else:
+        io.say(f"{shown} expectation{'' if shown == 1 else 's'}")

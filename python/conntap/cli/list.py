@@ -1,0 +1,82 @@
+"""`conntap list`: the connections that the kernel holds now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from conntap.cli.options import filter_argument, netns_option, output_options
+
+if TYPE_CHECKING:
+    from conntap import _core
+    from conntap.cli.io import IO
+
+__all__ = ["list_"]
+
+#: What --sort understands → the value of a flow, None sorts last.
+SORT_KEYS = ("bytes", "packets", "age", "timeout")
+
+
+@click.command("list", epilog="Example: conntap list 'dport 443' --sort bytes --top 5")
+@filter_argument
+@output_options
+@netns_option
+@click.option("--sort", type=click.Choice(SORT_KEYS), help="Largest first. Reads the whole table before the first line.")
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the first N rows.")
+@click.option("--zero", is_flag=True, help="Set the counters of every entry shown to zero.")
+@click.pass_obj
+def list_(
+    io: IO,
+    words: tuple[str, ...],
+    netns: str | None,
+    sort: str | None,
+    top: int | None,
+    zero: bool,
+    **output: Any,
+) -> None:
+    """Show the connections that the kernel holds now."""
+    import conntap
+    from conntap.cli.output import make_formatter
+
+    formatter = make_formatter(io, table=True, **output)
+    with conntap.open(netns) as ct:
+        flows = ct.flows(" ".join(words), zero=zero)
+        shown = 0
+        batches = flows.batches() if sort is None else iter([largest(flows.batches(), sort, top)])
+        for batch in batches:
+            if top is not None:
+                batch = batch.head(top - shown)
+            io.write(formatter.format(batch))
+            shown += len(batch)
+            if shown == top:
+                break
+        io.write(formatter.finish())
+        if flows.interrupted:
+            io.say("warning: the kernel says that the table changed while it was read; entries may be missing")
+        settings = ct.settings("count", "max")
+    line = f"{shown:,} of {settings['count']:,} entries" if "count" in settings else f"{shown:,} entries"
+    if settings.get("max"):
+        line += f" (table {100 * settings['count'] / settings['max']:.0f} % of {settings['max']:,})"
+    io.say(line)
+
+
+def largest(batches: Any, key: str, top: int | None) -> _core.Batch:
+    """Return the `top` rows with the largest `key`, in that order."""
+    import heapq
+
+    from conntap import _core
+
+    def value(row: _core.Flow) -> int:
+        counters = (row.original_counters, row.reply_counters)
+        if key == "bytes":
+            return sum(side.bytes or 0 for side in counters if side)
+        if key == "packets":
+            return sum(side.packets or 0 for side in counters if side)
+        if key == "age":
+            return -(row.start_ns or 1 << 63)
+        return row.timeout or 0
+
+    rows = (flow for batch in batches for flow in batch.flows())
+    found = heapq.nlargest(top, rows, key=value) if top else sorted(rows, key=value, reverse=True)
+    return _core.Batch.of([(flow.message(), flow.received_ns) for flow in found])

@@ -1,0 +1,79 @@
+"""`conntap watch`: connections and expectations as they begin, change and end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from conntap.cli.options import filter_argument, listen_options, netns_option, output_options, stream_options
+
+if TYPE_CHECKING:
+    from conntap.cli.io import IO
+    from conntap.kernel import Conntrack
+
+__all__ = ["watch"]
+
+
+@click.command(epilog="Example: conntap watch 'new, destroy and tcp and dport 443 and not src 10.0.0.0/8'")
+@filter_argument
+@output_options
+@stream_options
+@listen_options
+@netns_option
+@click.option("--explain", is_flag=True, help="Say what the kernel filters and what is filtered here, and stop.")
+@click.pass_obj
+def watch(io: IO, words: tuple[str, ...], explain: bool, **options: Any) -> None:
+    """See connections and expectations as they begin (+), change (~) and end (-).
+
+    FILTER selects: see docs/filter.md.
+    """
+    from conntap.filter import Filter
+
+    text = " ".join(words)
+    if explain:
+        io.write(Filter(text).explain().encode() + b"\n")
+        return
+    listen(io, text, **options)
+
+
+def listen(
+    io: IO,
+    where: str,
+    *,
+    netns: str | None,
+    reliable: bool,
+    buffer_bytes: int,
+    count: int | None,
+    duration: float | None,
+    summary: str | None,
+    **output: Any,
+) -> None:
+    """Stream live events that match `where` to `io`, until told to stop."""
+    import conntap
+    from conntap.cli.output import make_formatter
+    from conntap.cli.stream import Stream
+
+    formatter = make_formatter(io, **output)
+    stream = Stream(io, count=count, duration=duration, summary=summary)
+    with conntap.open(netns) as ct, ct.events(where, reliable=reliable, buffer_bytes=buffer_bytes) as events:
+        tell_blind_spots(io, ct)
+        listener = events.listener
+        stream.live(listener.receive, lambda batch: io.write(formatter.format(batch)))
+        if stream.ended_by != "pipe":
+            io.write(formatter.finish())
+        stream.finish(events.counters, sample=listener.sample)
+
+
+def tell_blind_spots(io: IO, ct: Conntrack) -> None:
+    """Say which entries will never report: those made while nobody listened (nf_conntrack_events = 2)."""
+    if not io.is_tty:
+        return
+    settings = ct.settings("events", "count")
+    if settings.get("events") == 0:
+        io.say("note: nf_conntrack_events is 0: the kernel makes no events; sysctl net.netfilter.nf_conntrack_events=1")
+    elif settings.get("events") == 2 and settings.get("count"):
+        io.say(
+            f"note: {settings['count']:,} connections were there before; those that began while nobody listened"
+            " never report again (nf_conntrack_events=2); conntap list shows them"
+        )

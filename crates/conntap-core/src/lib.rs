@@ -18,6 +18,7 @@
 )]
 
 pub mod batch;
+pub mod filter;
 pub mod model;
 pub mod recording;
 pub mod text;

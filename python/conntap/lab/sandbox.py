@@ -21,7 +21,7 @@ from conntap.lab.errors import LabError, MissingProgramError, NamespaceError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["available", "enter", "inside", "main", "run"]
+__all__ = ["enter", "inside", "main", "run"]
 
 MARK: Final = "CONNTAP_SANDBOX"  # set for the program: its own re-execution stops here
 
@@ -43,11 +43,6 @@ _SIGNALS: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT,
 def inside() -> bool:
     """Tell whether this process runs in a sandbox already."""
     return MARK in os.environ
-
-
-def available() -> bool:
-    """Tell whether the kernel lets us have a sandbox; costs one short-lived process."""
-    return run([]) == 0
 
 
 def enter() -> None:
@@ -88,14 +83,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[:1] == ["--"]:
         words = words[1:]
     if not words or words[0].startswith("-"):
-        print("usage: python -m conntap.lab.sandbox -- PROGRAM [ARGUMENT…]", file=sys.stderr)
+        sys.stderr.write("usage: python -m conntap.lab.sandbox -- PROGRAM [ARGUMENT…]\n")
         return 2
     try:
         return run(words)
     except LabError as error:
-        print(f"conntap: {error}", file=sys.stderr)
+        sys.stderr.write(f"conntap: {error}\n")
         if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
+            sys.stderr.write(f"hint: {error.hint}\n")
         return error.exit_code
 
 

@@ -112,7 +112,6 @@ def _fetch(server: str, passive: bool) -> Download:
     from conntap.lab.ftp_server import FILE_BYTES, FILE_NAME
 
     with ftplib.FTP(timeout=TIMEOUT_SECONDS) as ftp:
-        ftp.trust_server_pasv_ipv4_address = True  # use the announced address, as the helper does
         ftp.connect(server, CONTROL_PORT)
         ftp.login()
         ftp.set_pasv(passive)

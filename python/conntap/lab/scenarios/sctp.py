@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import struct
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,8 @@ from conntap.lab.scenarios.packets import crc32c, raw_socket, receive_payload
 from conntap.lab.topology import CLIENT, GATEWAY, SERVER
 
 if TYPE_CHECKING:
+    import socket
+
     from conntap.lab.topology import Lab
 
 __all__ = ["run"]

@@ -38,7 +38,7 @@ $(VENV)/.deps: pyproject.toml
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.deps $(RUST_SOURCES)
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --quiet
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --quiet >/dev/null
 	@touch $@
 
 wheel: $(VENV)/.deps ## one abi3 wheel and the source archive, in dist/

@@ -1,4 +1,4 @@
-"""Write the shell completions and man pages in `packaging/` from the commands' own click records.
+"""Write the shell completions and man pages in `packaging/` from the commands' own records.
 
 `--check` writes nothing and fails when a file is not what it would write. `make gen` and `make lint` call it.
 """
@@ -14,7 +14,9 @@ import click
 from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
 import conntap
+import dropin_pages
 from conntap.cli.main import cli
+from roff import escape, head, see_also, tagged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +62,7 @@ def files() -> Iterator[tuple[str, str]]:
         complete = shell(cli, {}, PROGRAM, COMPLETE_VARIABLE)
         script = shell.source_template % complete.source_vars()
         yield f"completions/{PROGRAM}.{suffix}", script.strip() + "\n"
+    yield from dropin_pages.files(conntap.__version__)
     root = click.Context(cli, info_name=PROGRAM)
     yield f"man/{PROGRAM}.1", page(root, PROGRAM)
     for name in cli.list_commands(root):
@@ -75,12 +78,11 @@ def page(context: click.Context, title: str) -> str:
     """One command as a man page."""
     command = context.command
     lines = [
-        f'.TH "{title.upper()}" 1 "" "conntap {conntap.__version__}" "conntap"',
-        ".SH NAME",
-        f"{roff(title)} \\- {roff(command.get_short_help_str(limit=200).rstrip('.'))}",
+        *head(title, 1, conntap.__version__),
+        f"{escape(title)} \\- {escape(command.get_short_help_str(limit=200).rstrip('.'))}",
         ".SH SYNOPSIS",
-        f".B {roff(context.command_path)}",
-        roff(" ".join(command.collect_usage_pieces(context))),
+        f".B {escape(context.command_path)}",
+        escape(" ".join(command.collect_usage_pieces(context))),
     ]
     if command.help:
         lines += [".SH DESCRIPTION", *paragraphs(command.help)]
@@ -88,22 +90,20 @@ def page(context: click.Context, title: str) -> str:
     if options:
         lines.append(".SH OPTIONS")
         for names, text in options:
-            lines += [".TP", f".B {roff(names)}", roff(" ".join(text.split()))]
+            lines += tagged(names, text)
     if isinstance(command, click.Group):
         lines.append(".SH COMMANDS")
         for name in command.list_commands(context):
             child = command.get_command(context, name)
             if child is not None and not child.hidden:
-                short = roff(child.get_short_help_str(limit=200))
-                lines += [".TP", f".B {roff(name)}", short]
+                lines += tagged(name, child.get_short_help_str(limit=200))
     if command.epilog:
         lines += [".SH EXAMPLES", *paragraphs(command.epilog)]
     lines.append(".SH EXIT STATUS")
     for status, text in EXIT_STATUS.items():
-        lines += [".TP", f".B {status}", roff(text)]
-    others = ".BR conntrack (8), .BR nft (8)" if title == PROGRAM else ".BR conntap (1), .BR conntrack (8)"
-    lines += [".SH SEE ALSO", *(f"{other.strip()}" for other in others.replace(", ", ",\n").splitlines())]
-    return "\n".join(lines) + "\n"
+        lines += tagged(status, text)
+    others = [("conntrack", 8), ("nft", 8)] if title == PROGRAM else [(PROGRAM, 1), ("conntrack", 8)]
+    return "\n".join([*lines, *see_also(*others)]) + "\n"
 
 
 def paragraphs(text: str) -> Iterator[str]:
@@ -114,15 +114,9 @@ def paragraphs(text: str) -> Iterator[str]:
         if index:
             yield ".PP"
         if verbatim:
-            yield from [".nf", *(roff(line) for line in lines[1:]), ".fi"]
+            yield from [".nf", *(escape(line) for line in lines[1:]), ".fi"]
         else:
-            yield from (roff(line.strip()) for line in lines)
-
-
-def roff(text: str) -> str:
-    """Escape what roff would read as its own."""
-    text = text.replace("\\", "\\e").replace("-", "\\-").replace("\b", "").replace("\f", "")
-    return f"\\&{text}" if text.startswith((".", "'")) else text
+            yield from (escape(line.strip()) for line in lines)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ __all__ = [
     "RecordingError",
     "UnsupportedError",
     "UsageError",
+    "filter_error",
     "from_errno",
 ]
 
@@ -60,6 +61,11 @@ class FilterError(UsageError):
         self.text = text
         self.at = at
         self.length = length
+
+
+def filter_error(message: str, text: str, at: int, length: int, advice: str | None) -> FilterError:
+    """Make the error of a filter that does not parse; *advice* says what to write instead."""
+    return FilterError(f"{message}, {advice}" if advice else message, text=text, at=at, length=length)
 
 
 class KernelError(ConntapError, OSError):

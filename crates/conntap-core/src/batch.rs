@@ -74,6 +74,11 @@ impl Batch {
         self.bytes.get_mut(self.used..).unwrap_or_default()
     }
 
+    /// Keep the first `rows` rows.
+    pub fn truncate(&mut self, rows: usize) {
+        self.rows.truncate(rows);
+    }
+
     /// Bytes of messages held.
     #[must_use]
     pub fn used(&self) -> usize {

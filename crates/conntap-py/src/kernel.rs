@@ -13,7 +13,6 @@ use conntap_sys::clock::now_ns;
 use conntap_sys::dump::Next;
 use conntap_sys::listener::{self, Outcome};
 use conntap_sys::namespace::Namespace;
-use conntap_sys::socket::Instruction;
 use conntap_sys::{dump, request as sys};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -71,7 +70,7 @@ impl Requests {
         let filter = filter.cloned();
         // Only the flow table takes criteria.
         let pushable = matches!(table, request::Table::Flows | request::Table::FlowsZero);
-        let criteria = filter.as_ref().filter(|_| pushable).map(|filter| filter.0.dump_criteria());
+        let criteria = filter.as_ref().filter(|_| pushable).map(|filter| filter.criteria());
         let started = py.detach(|| {
             lock(&self.0).dump(|seq| {
                 let mut criteria = criteria.unwrap_or_default();
@@ -463,15 +462,7 @@ impl Listener {
     ) -> PyResult<Self> {
         let namespace = namespace(py, netns)?;
         let filter = filter.cloned();
-        let program = filter.as_ref().filter(|_| kernel_filter).and_then(|filter| filter.0.bpf()).map(|program| {
-            let convert = |insn: &conntap_core::filter::Insn| Instruction {
-                code: insn.code,
-                jt: insn.jt,
-                jf: insn.jf,
-                k: insn.k,
-            };
-            program.iter().map(convert).collect::<Vec<_>>()
-        });
+        let program = filter.as_ref().filter(|_| kernel_filter).and_then(Filter::program);
         let opened = py.detach(|| {
             listener::Listener::open(&listener::Options {
                 groups: &groups,

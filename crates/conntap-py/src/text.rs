@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use conntap_core::text::{
-    self, ConntrackStyle, Environment, HumanStyle, LabelMap, SaveStyle, SaveWord, Style, TableStyle, XmlStyle,
+    self, ConntrackStyle, Environment, LabelMap, SaveStyle, SaveWord, Style, XmlStyle,
 };
 use conntap_sys::clock;
 use pyo3::prelude::*;
@@ -90,7 +90,7 @@ impl Formatter {
         hosts: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let labels = labels.map(LabelMap::parse);
-        let names = hosts.is_some();
+        let _ = (hosts.is_some(), color, ascii, utc, date, width);
         let text = |style| State::Text(text::Formatter::new(style));
         let state = match style {
             "conntrack" => text(Style::Conntrack(ConntrackStyle {
@@ -112,8 +112,8 @@ impl Formatter {
                 };
                 text(Style::Save(SaveStyle { entry, userspace }))
             }
-            "human" => text(Style::Human(HumanStyle { color, ascii, utc, date, names, width })),
-            "table" => text(Style::Table(TableStyle { color, ascii, names, width })),
+            "human" => text(Style::Conntrack(ConntrackStyle { events, timestamp: true, ..Default::default() })), // TEMP
+            "table" => text(Style::Conntrack(ConntrackStyle::default())), // TEMP
             "json" => State::Json,
             _ => return Err(UsageError::new_err(format!("unknown style '{style}'"))),
         };
@@ -127,11 +127,7 @@ impl Formatter {
             let mut out = Vec::with_capacity(batch.0.len() * 192);
             match &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
                 State::Text(formatter) => formatter.format(&batch.0, &mut Asked(&self.system), &mut out),
-                State::Json => {
-                    for (row, message, content) in batch.0.iter() {
-                        conntap_core::json::write_row(&mut out, row, &message, &content);
-                    }
-                }
+                State::Json => {}
             }
             out
         });
@@ -154,7 +150,7 @@ pub fn one_line(handle: &Handle, conntrack: bool) -> PyResult<String> {
     let style = if conntrack {
         Style::Conntrack(ConntrackStyle { events: true, ..ConntrackStyle::default() })
     } else {
-        Style::Human(HumanStyle::default())
+        Style::Conntrack(ConntrackStyle { events: true, ..ConntrackStyle::default() })
     };
     let mut out = Vec::with_capacity(256);
     let system = System::default();

@@ -41,7 +41,7 @@ def list_(io: IO) -> None:
 
 
 @lab.command(epilog="Example: conntap lab run ftp-active --show")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("wanted", nargs=-1, required=True, metavar="NAME...")
 @output_options
 @click.option("--keep-going", is_flag=True, help="Again and again, until ctrl+c.")
 @click.option(
@@ -49,7 +49,7 @@ def list_(io: IO) -> None:
 )
 @click.option("--show", is_flag=True, help="First show the hosts and the gateway's rules.")
 @click.pass_obj
-def run(io: IO, names: tuple[str, ...], keep_going: bool, show: bool, recording: str | None, **output: Any) -> int:
+def run(io: IO, wanted: tuple[str, ...], keep_going: bool, show: bool, recording: str | None, **output: Any) -> int:
     """Run scenarios ("all": every one) and print the gateway's events as they come.
 
     Ends with what each scenario must have caused; exit 1 if one of those events was not seen.
@@ -57,10 +57,10 @@ def run(io: IO, names: tuple[str, ...], keep_going: bool, show: bool, recording:
     from conntap.lab import Lab
     from conntap.lab.scenarios import SCENARIOS, load
 
-    scenarios = [load(name) for name in (SCENARIOS if names == ("all",) else names)]
+    scenarios = [load(name) for name in (SCENARIOS if wanted == ("all",) else wanted)]
     ensure_namespaces()
     failed = 0
-    with Lab() as built, recorder(recording, names) as record:
+    with Lab() as built, recorder(recording, wanted) as record:
         io.say(f"lab up in {built.setup_seconds:.2f} s; its gateway is --netns {built.gateway.pid}")
         if show:
             io.say(describe(built))
@@ -78,14 +78,14 @@ def run(io: IO, names: tuple[str, ...], keep_going: bool, show: bool, recording:
 
 
 @contextmanager
-def recorder(path: str | None, names: tuple[str, ...]) -> Iterator[Callable[[_core.Batch], None]]:
+def recorder(path: str | None, wanted: tuple[str, ...]) -> Iterator[Callable[[_core.Batch], None]]:
     """What takes the batches to record them; takes them for nothing where no file is asked for."""
     if path is None:
         yield lambda _batch: None
         return
     from conntap.recording import RecordWriter
 
-    with RecordWriter(path, description=f"conntap lab run {' '.join(names)}") as file:
+    with RecordWriter(path, description=f"conntap lab run {' '.join(wanted)}") as file:
         yield file.write
 
 

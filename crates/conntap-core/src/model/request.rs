@@ -88,8 +88,8 @@ pub fn flush_expectations(seq: u32) -> Vec<u8> {
     Writer::new(EXP_DELETE, NLM_F_REQUEST | NLM_F_ACK, seq, 0, AF_UNSPEC, 0, 0).finish()
 }
 
-/// Ask for the number of entries and the limit.
+/// Ask for the number of entries and the limit. The answer has no end of its own: the acknowledgement ends it.
 #[must_use]
 pub fn stats_global(seq: u32) -> Vec<u8> {
-    Writer::new(CT_GET_STATS, NLM_F_REQUEST, seq, 0, AF_UNSPEC, 0, 0).finish()
+    Writer::new(CT_GET_STATS, NLM_F_REQUEST | NLM_F_ACK, seq, 0, AF_UNSPEC, 0, 0).finish()
 }

@@ -11,8 +11,10 @@ pub mod bytes;
 pub mod clock;
 pub mod conntrack;
 pub mod expectation;
+pub mod human;
 pub mod labels;
 pub mod save;
+pub mod table;
 pub mod xml;
 
 #[cfg(test)]
@@ -26,6 +28,7 @@ use crate::wire::Message;
 
 pub use clock::Clock;
 pub use conntrack::ConntrackStyle;
+pub use human::{HumanStyle, explain_expectation, flow_ends};
 pub use labels::LabelMap;
 pub use save::{SaveStyle, SaveWord};
 pub use xml::XmlStyle;
@@ -77,6 +80,8 @@ pub enum Style {
     Xml(XmlStyle),
     /// `conntrack -o save`: a command line for every flow, readable by `conntrack -R`.
     Save(SaveStyle),
+    /// Lines that read at a glance.
+    Human(HumanStyle),
 }
 
 /// Writes the rows of batches, one line each.
@@ -86,12 +91,14 @@ pub struct Formatter {
     clock: Clock,
     /// The XML root that is open.
     root: Option<xml::Root>,
+    /// What human lines refer back to.
+    recent: human::Recent,
 }
 
 impl Formatter {
     #[must_use]
     pub fn new(style: Style) -> Self {
-        Self { style, clock: Clock::default(), root: None }
+        Self { style, clock: Clock::default(), root: None, recent: human::Recent::default() }
     }
 
     /// Append every row of `batch`.
@@ -126,6 +133,7 @@ impl Formatter {
                 expectation::write_xml(style, expectation, &mut place, out);
             }
             (Style::Save(style), Content::Flow(flow)) => save::write(style, flow, &mut place, out),
+            (Style::Human(style), content) => human::write(style, &mut self.recent, content, &mut place, out),
             (Style::Save(_), Content::Expectation(_)) => {} // there is no save form of expectations
             (Style::Conntrack(_) | Style::Xml(_) | Style::Save(_), Content::Gap(_)) => {}
         }

@@ -388,7 +388,7 @@ impl Expectation {
     }
     /// In words: who may reach what, from which ports, how long, because of which master and helper.
     fn explain(&self) -> PyResult<String> {
-        self.text()
+        self.get(|expectation| conntap_core::text::human::explain_expectation(expectation, false))
     }
     fn message<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.0.bytes())

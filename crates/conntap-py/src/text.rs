@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use conntap_core::text::{
-    self, ConntrackStyle, Environment, LabelMap, SaveStyle, SaveWord, Style, XmlStyle,
+    self, ConntrackStyle, Environment, LabelMap, SaveStyle, SaveWord, Style, XmlStyle, human::HumanStyle, tables::Tables,
 };
 use conntap_sys::clock;
 use pyo3::prelude::*;
@@ -23,6 +23,7 @@ pub struct Formatter {
 
 enum State {
     Text(text::Formatter),
+    Tables(Tables),
     Json,
 }
 
@@ -90,7 +91,7 @@ impl Formatter {
         hosts: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let labels = labels.map(LabelMap::parse);
-        let _ = (hosts.is_some(), color, ascii, utc, date, width);
+        let names = hosts.is_some();
         let text = |style| State::Text(text::Formatter::new(style));
         let state = match style {
             "conntrack" => text(Style::Conntrack(ConntrackStyle {
@@ -112,8 +113,8 @@ impl Formatter {
                 };
                 text(Style::Save(SaveStyle { entry, userspace }))
             }
-            "human" => text(Style::Conntrack(ConntrackStyle { events, timestamp: true, ..Default::default() })), // TEMP
-            "table" => text(Style::Conntrack(ConntrackStyle::default())), // TEMP
+            "human" => text(Style::Human(HumanStyle { color, ascii, names, services: true, utc, date, width, labels })),
+            "table" => State::Tables(Tables::new(HumanStyle { color, ascii, names, services: true, utc, date, width, labels })),
             "json" => State::Json,
             _ => return Err(UsageError::new_err(format!("unknown style '{style}'"))),
         };
@@ -127,6 +128,7 @@ impl Formatter {
             let mut out = Vec::with_capacity(batch.0.len() * 192);
             match &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
                 State::Text(formatter) => formatter.format(&batch.0, &mut Asked(&self.system), &mut out),
+                State::Tables(tables) => tables.format(&batch.0, &mut Asked(&self.system), &mut out),
                 State::Json => {}
             }
             out
@@ -150,7 +152,7 @@ pub fn one_line(handle: &Handle, conntrack: bool) -> PyResult<String> {
     let style = if conntrack {
         Style::Conntrack(ConntrackStyle { events: true, ..ConntrackStyle::default() })
     } else {
-        Style::Conntrack(ConntrackStyle { events: true, ..ConntrackStyle::default() })
+        Style::Human(HumanStyle::default())
     };
     let mut out = Vec::with_capacity(256);
     let system = System::default();

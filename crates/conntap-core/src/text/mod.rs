@@ -15,6 +15,7 @@ pub mod human;
 pub mod labels;
 pub mod save;
 pub mod table;
+pub mod tables;
 pub mod xml;
 
 #[cfg(test)]

@@ -194,7 +194,6 @@ fn reread(line: &str) -> String {
     words.drain(..2);
     flow.orig.l4proto = Some(l4);
     flow.reply.l4proto = Some(l4);
-    let helper_text;
     let mut helper = None;
     let (mut side, mut tuples, mut counts) = (0, [flow.orig, flow.reply], [Counters::default(); 2]);
     for word in &words {
@@ -275,7 +274,7 @@ fn reread(line: &str) -> String {
     flow.counters_reply = Some(counts[1]).filter(|counters| counters.packets.is_some());
     flow.status = Some(status);
     flow.labels = Some(&labels).filter(|_| source.style.labels.is_some()).map(|labels| &labels[..]);
-    helper_text = helper;
+    let helper_text = helper;
     flow.helper = helper_text.as_deref().map(str::as_bytes);
     let v6 = matches!(flow.orig.src, Some(IpAddr::V6(_)));
     flow.family = if v6 { AF_INET6 } else { AF_INET };

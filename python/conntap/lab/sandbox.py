@@ -21,9 +21,7 @@ from conntap.lab.errors import LabError, MissingProgramError, NamespaceError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["enter", "inside", "main", "run"]
-
-MARK: Final = "CONNTAP_SANDBOX"  # set for the program: its own re-execution stops here
+__all__ = ["enter", "main", "run"]
 
 MS_NOSUID_NODEV_NOEXEC: Final = 0x2 | 0x4 | 0x8
 MS_REC_PRIVATE: Final = 0x4000 | 0x4_0000
@@ -40,19 +38,13 @@ USERNS_HINT: Final = (
 _SIGNALS: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD}
 
 
-def inside() -> bool:
-    """Tell whether this process runs in a sandbox already."""
-    return MARK in os.environ
+def enter() -> NoReturn:
+    """Start this program again, in a sandbox.
 
-
-def enter() -> None:
-    """Re-execute this program in a sandbox; returns only if it is in one.
-
-    Must be called before anything is open that the second start would do twice.
+    Must be called before anything is open or printed that the second start would do twice.
     """
-    if not inside():
-        command = [sys.executable, *sys.orig_argv[1:]]
-        os.execv(sys.executable, [sys.executable, "-m", "conntap.lab.sandbox", "--", *command])
+    command = [sys.executable, *sys.orig_argv[1:]]
+    os.execv(sys.executable, [sys.executable, "-m", "conntap.lab.sandbox", "--", *command])
 
 
 def run(command: Sequence[str]) -> int:
@@ -118,7 +110,7 @@ def _fork(work: Callable[[], int], *, reason: int) -> int:
     try:
         status = work()
     except OSError as error:
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        what = f"{error.filename or 'user namespace'}: {error.strerror or error}"
         os.write(reason, what.encode())
     finally:
         os._exit(status)
@@ -153,7 +145,6 @@ def _init(command: Sequence[str], reason: int, *, own_pids: bool) -> int:
 
 def _execute(command: Sequence[str], reason: int) -> NoReturn:
     kernel.die_with_parent(signal.SIGKILL)
-    os.environ[MARK] = "1"
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     os.set_inheritable(reason, False)
     try:

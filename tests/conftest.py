@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from conntap import Conntrack
+
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "tests" / "data"
 
@@ -33,6 +35,39 @@ def root() -> Path:
 def data() -> Path:
     """`tests/data`: real kernel messages and transcripts, each with its provenance beside it."""
     return DATA
+
+
+@pytest.fixture
+def netns() -> Iterator[int]:
+    """A fresh network namespace that reports every flow: the pid of its holder. Gone after the test."""
+    from conntap.lab import Host
+
+    host = Host("test", first=None)
+    host.sysctl({f"netfilter/nf_conntrack_{name}": 1 for name in ("events", "acct", "timestamp")})
+    yield host.pid
+    host.close()
+
+
+@pytest.fixture
+def ct(netns: int) -> Iterator[Conntrack]:
+    """The connection tracking of a fresh, empty namespace."""
+    import conntap
+
+    with conntap.open(netns) as handle:
+        yield handle
+
+
+def udp(sport: int, **more: object) -> dict[str, object]:
+    """Fields of a UDP flow 192.0.2.1:sport → 198.51.100.9:53."""
+    return {
+        "orig_src": "192.0.2.1",
+        "orig_dst": "198.51.100.9",
+        "l4proto": 17,
+        "orig_sport": sport,
+        "orig_dport": 53,
+        "timeout": 300,
+        **more,
+    }
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,12 +1,12 @@
 //! `Filter`: parse, explain, test.
 
-use conntap_core::filter::{Filter as CoreFilter, Resolve};
-use conntap_core::model::{Content, Kind};
+use conntap_core::filter::{Filter as CoreFilter, Insn, Quirks, Resolve};
+use conntap_core::model::{Content, Flow, Kind};
 use conntap_core::wire::Message;
 use conntap_sys::socket::Instruction;
 use pyo3::prelude::*;
 
-use crate::rows::{Event, Expectation, Flow};
+use crate::rows;
 
 /// A compiled filter: docs/filter.md has the language.
 #[pyclass(frozen, eq, module = "conntap._core")]
@@ -21,14 +21,13 @@ pub fn wanted(filter: Option<&Filter>) -> impl FnMut(Kind, &Content<'_>, &Messag
 impl Filter {
     /// The socket filter that lets through at least what this wants.
     pub fn program(&self) -> Option<Vec<Instruction>> {
-        None
+        let convert = |insn: &Insn| Instruction { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k };
+        self.0.bpf().map(|program| program.insns.iter().map(convert).collect())
     }
-}
 
-impl Filter {
-    /// The criteria of a dump request that lets through at least what this wants.
-    pub fn criteria(&self) -> conntap_core::model::Flow<'static> {
-        conntap_core::model::Flow::default()
+    /// The criteria of a dump of flows that lets through at least what this wants.
+    pub fn criteria(&self) -> Flow<'static> {
+        self.0.dump_plan(&Quirks::default()).criteria
     }
 }
 
@@ -79,17 +78,22 @@ impl Filter {
     /// Multicast groups that can bring a wanted row, as a mask: bit 0 is group 1 (NEW).
     #[getter]
     fn groups(&self) -> u32 {
-        0b11_1111
+        self.0.groups()
     }
 
     /// Does a row pass?
     fn matches(&self, row: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let event = row.cast::<Event>().map(|row| row.get().0.again());
-        let flow = row.cast::<Flow>().map(|row| row.get().0.again());
-        let expectation = row.cast::<Expectation>().map(|row| row.get().0.again());
+        let event = row.cast::<rows::Event>().map(|row| row.get().0.again());
+        let flow = row.cast::<rows::Flow>().map(|row| row.get().0.again());
+        let expectation = row.cast::<rows::Expectation>().map(|row| row.get().0.again());
         let handle = event.or(flow).or(expectation)?;
         let (message, content) = handle.content()?;
         Ok(self.0.matches(handle.row().kind, &content, &message))
+    }
+
+    /// What runs in the kernel and what here, in words.
+    fn explain(&self) -> String {
+        self.0.explain()
     }
 
     /// The canonical text, which parses back to the same filter.

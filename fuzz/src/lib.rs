@@ -1,0 +1,20 @@
+//! What the fuzz targets do, one module each, with its invariant on top.
+//!
+//! Apart from the targets so that `cargo test` runs the committed corpus through the same code without a fuzzer
+//! (crates/conntap-core/tests/fuzz_corpus.rs includes this file).
+
+pub mod filter_parse;
+pub mod recording_read;
+pub mod sequence;
+pub mod wire_decode;
+
+/// A target by name.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets; the names are those of fuzz_targets/ and corpus/.
+pub const TARGETS: &[Target] = &[
+    ("filter_parse", filter_parse::run),
+    ("recording_read", recording_read::run),
+    ("sequence", sequence::run),
+    ("wire_decode", wire_decode::run),
+];

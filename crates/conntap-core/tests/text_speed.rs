@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use conntap_core::batch::{Batch, Scan};
-use conntap_core::text::{ConntrackStyle, Formatter, Nowhere, SaveStyle, Style, XmlStyle};
+use conntap_core::text::{ConntrackStyle, Formatter, HumanStyle, Nowhere, SaveStyle, Style, XmlStyle};
 
 #[test]
 #[ignore = "prints a measurement; run by hand in release"]
@@ -13,12 +13,12 @@ fn cost_of_a_row() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/ctnetlink/datagram_dump_first.bin");
     let datagram = std::fs::read(path).unwrap();
     let (mut batch, mut scan) = (Batch::default(), Scan::default());
-    for _ in 0..200 {
+    for _ in 0..40 {
         batch.append(&datagram, 1_795_474_031_000_000_000, &mut |_, _, _| true, &mut scan);
     }
     let mut out = Vec::new();
     let mut best = |name: &str, work: &mut dyn FnMut(&mut Vec<u8>)| {
-        let rounds = (0..20).map(|_| {
+        let rounds = (0..300).map(|_| {
             out.clear();
             let start = Instant::now();
             work(&mut out);
@@ -32,6 +32,7 @@ fn cost_of_a_row() {
         ("conntrack", Style::Conntrack(ConntrackStyle::default())),
         ("xml", Style::Xml(XmlStyle::default())),
         ("save", Style::Save(SaveStyle::default())),
+        ("human", Style::Human(HumanStyle::default())),
     ] {
         let mut formatter = Formatter::new(style);
         best(name, &mut |out| formatter.format(&batch, &mut Nowhere::default(), out));

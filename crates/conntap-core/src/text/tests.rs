@@ -559,7 +559,43 @@ fn all_styles() -> Vec<Style> {
     ]
 }
 
+/// The short way of entries and the long way write the same.
+fn both_ways(batch: &Batch) -> usize {
+    let mut short = 0;
+    for style in all_styles() {
+        let Style::Conntrack(conntrack) = &style else { continue };
+        let (mut quick, mut slow, mut direct) = (Vec::new(), Vec::new(), Vec::new());
+        let mut formatter = Formatter::new(style.clone());
+        formatter.format(batch, &mut Here, &mut quick);
+        for (row, message, content) in batch.iter() {
+            formatter.row(row, &message, &content, &mut Here, &mut slow);
+            short += usize::from(direct::write(conntrack, &message, || 0, &mut direct));
+        }
+        assert_eq!(String::from_utf8_lossy(&quick), String::from_utf8_lossy(&slow));
+    }
+    short
+}
+
+#[test]
+fn the_short_way_writes_what_the_long_way_writes() {
+    let mut batch = Batch::default();
+    for name in ["datagram_dump_first", "dump_tcp_nat", "get_tcp_helper_seqadj", "get_tcp_nat_reply", "dump_dying"] {
+        batch.append(&sample(name), THEN, &mut |_, _, _| true, &mut Scan::default());
+    }
+    for l4 in [IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP, IPPROTO_DCCP, IPPROTO_GRE, 89] {
+        for status in [None, Some(0), Some(IPS_ASSURED | IPS_SEEN_REPLY), Some(IPS_OFFLOAD), Some(IPS_HW_OFFLOAD)] {
+            let mut flow = ftp();
+            (flow.orig.l4proto, flow.reply.l4proto, flow.status) = (Some(l4), Some(l4), status);
+            flow.protoinfo = tcp(if l4 == IPPROTO_TCP { 3 } else { 99 });
+            flow.counters_reply = status.map(|status| Counters { packets: Some(1), bytes: Some(status.into()) });
+            add_flow(&mut batch, Kind::Entry, 0, &flow);
+        }
+    }
+    assert!(both_ways(&batch) > 60, "the short way is hardly used");
+}
+
 fn format_all(batch: &Batch) {
+    both_ways(batch);
     for style in all_styles() {
         let human = matches!(style, Style::Human(_));
         let rows = batch.iter().filter(|(row, _, _)| row.kind.is_flow()).count();

@@ -12,6 +12,7 @@ ELSEWHERE = {
     "cli/*": "tests/golden/cli",  # what a command prints is held by golden files on a recording
     "dropin/*": "tests/golden/dropin",  # the transcripts of the original
     "lab/*": "tests/lab",  # needs the kernel
+    "recording": "tests/contract",  # a source and a sink
 }
 # Tests in tests/unit that are about the whole package.
 ABOUT_THE_WHOLE = {"changelog", "held_skips", "imports", "layout", "public", "stub"}

@@ -6,22 +6,32 @@
 //!
 //! A test of a field that a row lacks is false, `not` turns that round; there is no third value.
 
+mod asm;
 mod ast;
+mod bpf;
 mod display;
+mod dump;
 mod error;
 mod eval;
+mod explain;
 mod lex;
 mod parse;
+mod reduce;
 mod values;
 mod words;
 
 use std::sync::Arc;
 
+pub use asm::Insn;
+pub use bpf::Program;
+pub use dump::{DumpPlan, Quirks};
 pub use error::FilterError;
 
 use crate::model::{Content, Kind};
 use crate::wire::Message;
-use ast::{EVENT_KINDS, Node, Test};
+use crate::wire::constants::*;
+use ast::{EVENT_KINDS, Node, Test, kind_bit};
+use reduce::{Goal, reduce};
 
 /// Names that the core cannot know, since it does no I/O.
 pub trait Resolve {
@@ -46,6 +56,16 @@ pub trait Resolve {
 pub struct NoNames;
 
 impl Resolve for NoNames {}
+
+/// Multicast groups and what they carry (nfnetlink_compat.h, NFNLGRP_*).
+const GROUPS: [(u32, Kind); 6] = [
+    (GROUP_NEW, Kind::New),
+    (GROUP_UPDATE, Kind::Update),
+    (GROUP_DESTROY, Kind::Destroy),
+    (GROUP_EXP_NEW, Kind::ExpNew),
+    (GROUP_EXP_UPDATE, Kind::ExpUpdate),
+    (GROUP_EXP_DESTROY, Kind::ExpDestroy),
+];
 
 /// A compiled filter. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +103,44 @@ impl Filter {
     #[must_use]
     pub fn uses_event_kinds(&self) -> bool {
         any_test(&self.node, &|test| matches!(test, Test::Kinds(kinds) if kinds & !EVENT_KINDS == 0))
+    }
+
+    /// Multicast groups whose messages can pass: bit `group - 1`, as in `sockaddr_nl.nl_groups`.
+    #[must_use]
+    pub fn groups(&self) -> u32 {
+        GROUPS
+            .iter()
+            .filter(|(_, kind)| reduce(&self.node, kind_bit(*kind)) != Goal::Const(false))
+            .fold(0, |mask, (group, _)| mask | 1u32.wrapping_shl(group.saturating_sub(1)))
+    }
+
+    /// The part of this filter that a socket for events can do in the kernel. None where it could not drop anything.
+    ///
+    /// Lets through every row that [`Self::matches`] would, and every message that is no row. The kernel may refuse
+    /// to attach a long program (sysctl net.core.optmem_max): go on without it then.
+    #[must_use]
+    pub fn bpf(&self) -> Option<Program> {
+        bpf::compile(&self.node)
+    }
+
+    /// The part of this filter that a dump of flows can ask the kernel for.
+    ///
+    /// Not for flushes: there a criterion that an old kernel ignores would delete too much.
+    #[must_use]
+    pub fn dump_plan(&self, quirks: &Quirks) -> DumpPlan {
+        dump::flows(&self.node, quirks)
+    }
+
+    /// The same for a dump of expectations: the family at most.
+    #[must_use]
+    pub fn expectation_dump_plan(&self) -> DumpPlan {
+        dump::expectations(&self.node)
+    }
+
+    /// What runs in the kernel and what here, in several lines of words.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        explain::explain(self)
     }
 }
 

@@ -18,9 +18,7 @@ LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 TO_COME = {"sinks/", "pipeline.py"}
 
 
-FOLDERS = (
-    "crates docs examples fuzz/fuzz_targets packaging python schema scripts tests/contract tests/unit tests/lab benches"
-)
+FOLDERS = "crates docs examples fuzz/fuzz_targets packaging python schema scripts tests/contract tests/unit benches"
 
 
 @cache

@@ -39,11 +39,11 @@ EXIT_STATUS = {
 
 
 def files(version: str) -> Iterator[tuple[str, str]]:
-    """Every file with its text, paths relative to `packaging/`."""
-    yield f"completions/{PROGRAM}.bash", bash()
-    yield f"completions/{PROGRAM}.zsh", zsh()
-    yield f"completions/{PROGRAM}.fish", fish()
-    yield f"man/{PROGRAM}.8", page(version)
+    """Every file with its text, paths relative to `share`."""
+    yield f"bash-completion/completions/{PROGRAM}", bash()
+    yield f"zsh/site-functions/_{PROGRAM}", zsh()
+    yield f"fish/vendor_completions.d/{PROGRAM}.fish", fish()
+    yield f"man/man8/{PROGRAM}.8", page(version)
 
 
 def records() -> list[Option]:

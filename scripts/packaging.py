@@ -1,4 +1,6 @@
-"""Write the shell completions and man pages in `packaging/` from the commands' own records.
+"""Write the shell completions and man pages from the commands' own records.
+
+They lie in `packaging/data/share` as below a prefix: the wheel installs them so, and a distribution may copy the folder.
 
 `--check` writes nothing and fails when a file is not what it would write. `make gen` and `make lint` call it.
 """
@@ -21,9 +23,15 @@ from roff import escape, head, see_also, tagged
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PACKAGING = Path(__file__).resolve().parent.parent / "packaging"
+SHARE = Path(__file__).resolve().parent.parent / "packaging/data/share"
 PROGRAM = "conntap"
 COMPLETE_VARIABLE = "_CONNTAP_COMPLETE"
+
+COMPLETIONS = {
+    BashComplete: f"bash-completion/completions/{PROGRAM}",
+    ZshComplete: f"zsh/site-functions/_{PROGRAM}",
+    FishComplete: f"fish/vendor_completions.d/{PROGRAM}.fish",
+}
 
 EXIT_STATUS = {
     "0": "done; a stream that was ended with ctrl+c too",
@@ -38,7 +46,7 @@ def main() -> int:
     check = parser.parse_args().check
     stale: list[str] = []
     for path, text in files():
-        target = PACKAGING / path
+        target = SHARE / path
         if target.exists() and target.read_text() == text:
             continue
         if check:
@@ -46,32 +54,30 @@ def main() -> int:
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
-            print(f"wrote packaging/{path}")
+            print(f"wrote {target.relative_to(SHARE.parent.parent.parent)}")
     wanted = {path for path, _ in files()}
-    for extra in sorted(PACKAGING.glob("man/*.1")):
-        if f"man/{extra.name}" not in wanted:
-            stale.append(f"man/{extra.name} (no such command)") if check else extra.unlink()
+    for extra in sorted(SHARE.glob("man/man1/*.1")):
+        if f"man/man1/{extra.name}" not in wanted:
+            stale.append(f"man/man1/{extra.name} (no such command)") if check else extra.unlink()
     if stale:
-        print("not fresh, run `make gen`:", *(f"packaging/{path}" for path in stale), sep="\n  ", file=sys.stderr)
+        print("not fresh, run `make gen`:", *stale, sep="\n  ", file=sys.stderr)
     return 1 if stale else 0
 
 
 def files() -> Iterator[tuple[str, str]]:
-    """Every file with its text, paths relative to `packaging/`."""
-    for shell, suffix in ((BashComplete, "bash"), (ZshComplete, "zsh"), (FishComplete, "fish")):
+    """Every file with its text, paths relative to `share`."""
+    for shell, path in COMPLETIONS.items():
         complete = shell(cli, {}, PROGRAM, COMPLETE_VARIABLE)
         script = shell.source_template % complete.source_vars()
-        yield f"completions/{PROGRAM}.{suffix}", script.strip() + "\n"
+        yield path, script.strip() + "\n"
     yield from dropin_pages.files(conntap.__version__)
     root = click.Context(cli, info_name=PROGRAM)
-    yield f"man/{PROGRAM}.1", page(root, PROGRAM)
+    yield f"man/man1/{PROGRAM}.1", page(root, PROGRAM)
     for name in cli.list_commands(root):
         command = cli.get_command(root, name)
         if command is not None and not command.hidden:
-            yield (
-                f"man/{PROGRAM}-{name}.1",
-                page(click.Context(command, info_name=name, parent=root), f"{PROGRAM}-{name}"),
-            )
+            title = f"{PROGRAM}-{name}"
+            yield f"man/man1/{title}.1", page(click.Context(command, info_name=name, parent=root), title)
 
 
 def page(context: click.Context, title: str) -> str:

@@ -7,24 +7,37 @@ import subprocess
 
 import pytest
 
+SHARE = "packaging/data/share"
+
 
 def need(program: str) -> str:
     return shutil.which(program) or pytest.skip(f"needs the program {program}")
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_shell_reads_its_completions(root, shell):
-    scripts = sorted((root / "packaging/completions").glob(f"*.{shell}"))
-    assert {script.stem for script in scripts} == {"conntap", "conntap-conntrack"}
-    for script in scripts:
+@pytest.mark.parametrize(
+    ("shell", "folder", "name"),
+    [
+        ("bash", "bash-completion/completions", "{}"),
+        ("zsh", "zsh/site-functions", "_{}"),
+        ("fish", "fish/vendor_completions.d", "{}.fish"),
+    ],
+)
+def test_the_shell_reads_its_completions(root, shell, folder, name):
+    for program in ("conntap", "conntap-conntrack"):
+        script = root / SHARE / folder / name.format(program)
         done = subprocess.run([need(shell), "-n", str(script)], capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, ""), script.name
 
 
+def test_every_command_has_a_man_page(root):
+    from conntap.cli.main import COMMANDS
+
+    pages = {path.name for path in (root / SHARE / "man").rglob("*.[18]")}
+    assert pages == {"conntap.1", "conntap-conntrack.8", *(f"conntap-{command}.1" for command in COMMANDS)}
+
+
 def test_every_man_page_is_clean_roff(root):
-    pages = sorted((root / "packaging/man").iterdir())
-    assert pages
-    for page in pages:
+    for page in sorted((root / SHARE / "man").rglob("*.[18]")):
         done = subprocess.run(
             [need("groff"), "-man", "-Tutf8", "-Kutf8", "-ww", "-z", str(page)], capture_output=True, text=True
         )
@@ -36,7 +49,7 @@ def complete(root, *words: str) -> list[str]:
     script = (
         'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _conntap_conntrack; printf "%s\\n" "${COMPREPLY[@]}"'
     )
-    path = str(root / "packaging/completions/conntap-conntrack.bash")
+    path = str(root / SHARE / "bash-completion/completions/conntap-conntrack")
     done = subprocess.run(
         [need("bash"), "-uc", script, path, "conntap-conntrack", *words], capture_output=True, text=True, check=True
     )

@@ -18,7 +18,9 @@
 )]
 
 pub mod batch;
+pub mod columns;
 pub mod filter;
+pub mod json;
 pub mod model;
 pub mod recording;
 pub mod text;

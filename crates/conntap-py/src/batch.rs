@@ -8,7 +8,7 @@ use conntap_core::model::{Content, Kind};
 use conntap_core::wire::Message;
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyCapsule};
 
 use crate::rows::{Event, Expectation, Flow};
 
@@ -115,10 +115,29 @@ impl Batch {
             .collect()
     }
 
+    /// The Arrow PyCapsule protocol: schema and struct array, columns as in docs/fields.md.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_array__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
+        drop(requested_schema); // a consumer's wish for another schema is its own to fulfil
+        crate::arrow::batch_capsules(py, self)
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        crate::arrow::arrow_schema(py)
+    }
+
     /// One object a line (NDJSON), field names of docs/fields.md.
     fn json<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         let lines = py.detach(|| {
-            Vec::new()
+            let mut out = Vec::with_capacity(self.0.len() * 512);
+            for (row, message, content) in self.0.iter() {
+                conntap_core::json::write_row(&mut out, row, &message, &content);
+            }
+            out
         });
         PyBytes::new(py, &lines)
     }

@@ -1,6 +1,7 @@
 //! `conntap._core`: a list of names with conversions, no logic.
 
 mod address;
+mod arrow;
 mod batch;
 mod errors;
 mod fields;
@@ -17,6 +18,8 @@ use pyo3::prelude::*;
 /// The engine room of conntap.
 #[pymodule(gil_used = false)]
 mod _core {
+    #[pymodule_export]
+    use super::arrow::{ArrowTable, ColumnsBuilder, arrow_schema};
     #[pymodule_export]
     use super::batch::{Batch, Rows};
     #[pymodule_export]

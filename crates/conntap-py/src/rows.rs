@@ -292,7 +292,8 @@ fn hash(bytes: &[u8]) -> u64 {
 
 fn json(handle: &Handle) -> PyResult<String> {
     let (message, content) = handle.content()?;
-    let (out, _) = (Vec::with_capacity(512), (message, content));
+    let mut out = Vec::with_capacity(512);
+    conntap_core::json::write_row(&mut out, handle.row(), &message, &content);
     Ok(text(out.trim_ascii_end()))
 }
 

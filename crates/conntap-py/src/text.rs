@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use conntap_core::text::{
-    self, ConntrackStyle, Environment, LabelMap, SaveStyle, SaveWord, Style, XmlStyle, human::HumanStyle, tables::Tables,
+    self, ConntrackStyle, Environment, LabelMap, SaveStyle, SaveWord, Style, XmlStyle, human::HumanStyle,
+    tables::Tables,
 };
 use conntap_sys::clock;
 use pyo3::prelude::*;
@@ -114,7 +115,9 @@ impl Formatter {
                 text(Style::Save(SaveStyle { entry, userspace }))
             }
             "human" => text(Style::Human(HumanStyle { color, ascii, names, services: true, utc, date, width, labels })),
-            "table" => State::Tables(Tables::new(HumanStyle { color, ascii, names, services: true, utc, date, width, labels })),
+            "table" => {
+                State::Tables(Tables::new(HumanStyle { color, ascii, names, services: true, utc, date, width, labels }))
+            }
             "json" => State::Json,
             _ => return Err(UsageError::new_err(format!("unknown style '{style}'"))),
         };
@@ -129,7 +132,11 @@ impl Formatter {
             match &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
                 State::Text(formatter) => formatter.format(&batch.0, &mut Asked(&self.system), &mut out),
                 State::Tables(tables) => tables.format(&batch.0, &mut Asked(&self.system), &mut out),
-                State::Json => {}
+                State::Json => {
+                    for (row, message, content) in batch.0.iter() {
+                        conntap_core::json::write_row(&mut out, row, &message, &content);
+                    }
+                }
             }
             out
         });

@@ -32,6 +32,8 @@ pub struct Expectation<'a> {
     pub nat_tuple: Option<Tuple>,
     /// Name of the kernel function that treats the child (`nat-follow-master` …).
     pub function: Option<&'a [u8]>,
+    /// There are attributes that this version does not know: see [`Expectation::unknown`].
+    pub has_unknown: bool,
     /// The attributes as received, for [`Expectation::unknown`]; empty in values made by hand.
     pub raw: &'a [u8],
 }
@@ -49,9 +51,9 @@ impl<'a> Expectation<'a> {
 
     fn decode_attr(&mut self, attr: &Attr<'a>) -> Result<(), DecodeError> {
         match attr.kind {
-            CTA_EXPECT_MASTER => self.master = Tuple::decode(attr)?,
-            CTA_EXPECT_TUPLE => self.tuple = Tuple::decode(attr)?,
-            CTA_EXPECT_MASK => self.mask = Tuple::decode(attr)?,
+            CTA_EXPECT_MASTER => self.master = Tuple::decode(attr, &mut self.has_unknown)?,
+            CTA_EXPECT_TUPLE => self.tuple = Tuple::decode(attr, &mut self.has_unknown)?,
+            CTA_EXPECT_MASK => self.mask = Tuple::decode(attr, &mut self.has_unknown)?,
             CTA_EXPECT_TIMEOUT => self.timeout = Some(attr.be32()?),
             CTA_EXPECT_ID => self.id = Some(attr.be32()?),
             CTA_EXPECT_HELP_NAME => self.helper = Some(attr.text()),
@@ -63,13 +65,13 @@ impl<'a> Expectation<'a> {
                     let part = part?;
                     match part.kind {
                         CTA_EXPECT_NAT_DIR => self.nat_dir = Some(part.be32()?),
-                        CTA_EXPECT_NAT_TUPLE => self.nat_tuple = Some(Tuple::decode(&part)?),
-                        _ => {}
+                        CTA_EXPECT_NAT_TUPLE => self.nat_tuple = Some(Tuple::decode(&part, &mut self.has_unknown)?),
+                        _ => self.has_unknown = true,
                     }
                 }
             }
             CTA_EXPECT_FN => self.function = Some(attr.text()),
-            _ => {} // kept: see `unknown`
+            _ => self.has_unknown = true, // kept: see `unknown`
         }
         Ok(())
     }

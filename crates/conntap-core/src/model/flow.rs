@@ -55,6 +55,8 @@ pub struct Flow<'a> {
     /// CTA_FILTER flags of a request, original and reply.
     pub filter_orig: Option<u32>,
     pub filter_reply: Option<u32>,
+    /// There are attributes that this version does not know: see [`Flow::unknown`].
+    pub has_unknown: bool,
     /// The attributes as received, for [`Flow::unknown`]; empty in values made by hand.
     pub raw: &'a [u8],
 }
@@ -141,31 +143,32 @@ impl<'a> Flow<'a> {
     #[inline]
     fn decode_attr(&mut self, attr: &Attr<'a>) -> Result<(), DecodeError> {
         match attr.kind {
-            CTA_TUPLE_ORIG => self.orig = Tuple::decode(attr)?,
-            CTA_TUPLE_REPLY => self.reply = Tuple::decode(attr)?,
-            CTA_TUPLE_MASTER => self.master = Some(Tuple::decode(attr)?),
+            CTA_TUPLE_ORIG => self.orig = Tuple::decode(attr, &mut self.has_unknown)?,
+            CTA_TUPLE_REPLY => self.reply = Tuple::decode(attr, &mut self.has_unknown)?,
+            CTA_TUPLE_MASTER => self.master = Some(Tuple::decode(attr, &mut self.has_unknown)?),
             CTA_STATUS => self.status = Some(attr.be32()?),
             CTA_STATUS_MASK => self.status_mask = Some(attr.be32()?),
-            CTA_PROTOINFO => self.protoinfo = ProtoInfo::decode(attr)?,
+            CTA_PROTOINFO => self.protoinfo = ProtoInfo::decode(attr, &mut self.has_unknown)?,
             CTA_HELP => self.decode_help(attr)?,
-            CTA_NAT_SRC => self.nat_src = Some(NatRange::decode(attr)?),
-            CTA_NAT_DST => self.nat_dst = Some(NatRange::decode(attr)?),
+            CTA_NAT_SRC => self.nat_src = Some(NatRange::decode(attr, &mut self.has_unknown)?),
+            CTA_NAT_DST => self.nat_dst = Some(NatRange::decode(attr, &mut self.has_unknown)?),
             CTA_TIMEOUT => self.timeout = Some(attr.be32()?),
             CTA_MARK => self.mark = Some(attr.be32()?),
             CTA_MARK_MASK => self.mark_mask = Some(attr.be32()?),
-            CTA_COUNTERS_ORIG => self.counters_orig = Some(Counters::decode(attr)?),
-            CTA_COUNTERS_REPLY => self.counters_reply = Some(Counters::decode(attr)?),
+            CTA_COUNTERS_ORIG => self.counters_orig = Some(Counters::decode(attr, &mut self.has_unknown)?),
+            CTA_COUNTERS_REPLY => self.counters_reply = Some(Counters::decode(attr, &mut self.has_unknown)?),
             CTA_USE => self.use_count = Some(attr.be32()?),
             CTA_ID => self.id = Some(attr.be32()?),
-            CTA_SEQ_ADJ_ORIG => self.seq_adj_orig = Some(SeqAdj::decode(attr)?),
-            CTA_SEQ_ADJ_REPLY => self.seq_adj_reply = Some(SeqAdj::decode(attr)?),
+            CTA_SEQ_ADJ_ORIG => self.seq_adj_orig = Some(SeqAdj::decode(attr, &mut self.has_unknown)?),
+            CTA_SEQ_ADJ_REPLY => self.seq_adj_reply = Some(SeqAdj::decode(attr, &mut self.has_unknown)?),
             CTA_SECMARK => self.secmark = Some(attr.be32()?),
             CTA_ZONE => self.zone = Some(attr.be16()?),
             CTA_SECCTX => {
                 for part in attr.nested() {
                     let part = part?;
-                    if part.kind == CTA_SECCTX_NAME {
-                        self.secctx = Some(part.text());
+                    match part.kind {
+                        CTA_SECCTX_NAME => self.secctx = Some(part.text()),
+                        _ => self.has_unknown = true,
                     }
                 }
             }
@@ -175,25 +178,26 @@ impl<'a> Flow<'a> {
                     match part.kind {
                         CTA_TIMESTAMP_START => self.start_ns = Some(part.be64()?),
                         CTA_TIMESTAMP_STOP => self.stop_ns = Some(part.be64()?),
-                        _ => {}
+                        CTA_TIMESTAMP_PAD => {}
+                        _ => self.has_unknown = true,
                     }
                 }
             }
             CTA_TIMESTAMP_EVENT => self.event_ns = Some(attr.be64()?),
             CTA_LABELS => self.labels = Some(labels(attr)?),
             CTA_LABELS_MASK => self.labels_mask = Some(labels(attr)?),
-            CTA_SYNPROXY => self.synproxy = Some(Synproxy::decode(attr)?),
+            CTA_SYNPROXY => self.synproxy = Some(Synproxy::decode(attr, &mut self.has_unknown)?),
             CTA_FILTER => {
                 for part in attr.nested() {
                     let part = part?;
                     match part.kind {
                         CTA_FILTER_ORIG_FLAGS => self.filter_orig = Some(part.host32()?),
                         CTA_FILTER_REPLY_FLAGS => self.filter_reply = Some(part.host32()?),
-                        _ => {}
+                        _ => self.has_unknown = true,
                     }
                 }
             }
-            _ => {} // kept: see `unknown`
+            _ => self.has_unknown = true, // kept: see `unknown`
         }
         Ok(())
     }
@@ -204,7 +208,7 @@ impl<'a> Flow<'a> {
             match part.kind {
                 CTA_HELP_NAME => self.helper = Some(part.text()),
                 CTA_HELP_INFO => self.helper_info = Some(part.payload),
-                _ => {}
+                _ => self.has_unknown = true,
             }
         }
         Ok(())
@@ -334,20 +338,20 @@ fn labels<'a>(attr: &Attr<'a>) -> Result<&'a [u8], DecodeError> {
 }
 
 impl ProtoInfo {
-    fn decode(attr: &Attr<'_>) -> Result<Option<Self>, DecodeError> {
+    fn decode(attr: &Attr<'_>, unknown: &mut bool) -> Result<Option<Self>, DecodeError> {
         for part in attr.nested() {
             let part = part?;
             match part.kind {
-                CTA_PROTOINFO_TCP => return Self::decode_tcp(&part).map(Some),
-                CTA_PROTOINFO_DCCP => return Self::decode_dccp(&part).map(Some),
-                CTA_PROTOINFO_SCTP => return Self::decode_sctp(&part).map(Some),
-                _ => {}
+                CTA_PROTOINFO_TCP => return Self::decode_tcp(&part, unknown).map(Some),
+                CTA_PROTOINFO_DCCP => return Self::decode_dccp(&part, unknown).map(Some),
+                CTA_PROTOINFO_SCTP => return Self::decode_sctp(&part, unknown).map(Some),
+                _ => *unknown = true,
             }
         }
         Ok(None)
     }
 
-    fn decode_tcp(attr: &Attr<'_>) -> Result<Self, DecodeError> {
+    fn decode_tcp(attr: &Attr<'_>, unknown: &mut bool) -> Result<Self, DecodeError> {
         let (mut state, mut wscale_orig, mut wscale_reply, mut flags_orig, mut flags_reply) =
             (None, None, None, None, None);
         for part in attr.nested() {
@@ -358,13 +362,13 @@ impl ProtoInfo {
                 CTA_PROTOINFO_TCP_WSCALE_REPLY => wscale_reply = Some(part.u8()?),
                 CTA_PROTOINFO_TCP_FLAGS_ORIGINAL => flags_orig = Some(part.pair()?),
                 CTA_PROTOINFO_TCP_FLAGS_REPLY => flags_reply = Some(part.pair()?),
-                _ => {}
+                _ => *unknown = true,
             }
         }
         Ok(Self::Tcp { state, wscale_orig, wscale_reply, flags_orig, flags_reply })
     }
 
-    fn decode_dccp(attr: &Attr<'_>) -> Result<Self, DecodeError> {
+    fn decode_dccp(attr: &Attr<'_>, unknown: &mut bool) -> Result<Self, DecodeError> {
         let (mut state, mut role, mut handshake_seq) = (None, None, None);
         for part in attr.nested() {
             let part = part?;
@@ -372,13 +376,14 @@ impl ProtoInfo {
                 CTA_PROTOINFO_DCCP_STATE => state = Some(part.u8()?),
                 CTA_PROTOINFO_DCCP_ROLE => role = Some(part.u8()?),
                 CTA_PROTOINFO_DCCP_HANDSHAKE_SEQ => handshake_seq = Some(part.be64()?),
-                _ => {}
+                CTA_PROTOINFO_DCCP_PAD => {}
+                _ => *unknown = true,
             }
         }
         Ok(Self::Dccp { state, role, handshake_seq })
     }
 
-    fn decode_sctp(attr: &Attr<'_>) -> Result<Self, DecodeError> {
+    fn decode_sctp(attr: &Attr<'_>, unknown: &mut bool) -> Result<Self, DecodeError> {
         let (mut state, mut vtag_orig, mut vtag_reply) = (None, None, None);
         for part in attr.nested() {
             let part = part?;
@@ -386,7 +391,7 @@ impl ProtoInfo {
                 CTA_PROTOINFO_SCTP_STATE => state = Some(part.u8()?),
                 CTA_PROTOINFO_SCTP_VTAG_ORIGINAL => vtag_orig = Some(part.be32()?),
                 CTA_PROTOINFO_SCTP_VTAG_REPLY => vtag_reply = Some(part.be32()?),
-                _ => {}
+                _ => *unknown = true,
             }
         }
         Ok(Self::Sctp { state, vtag_orig, vtag_reply })
@@ -442,7 +447,7 @@ impl ProtoInfo {
 
 impl Counters {
     #[inline]
-    fn decode(attr: &Attr<'_>) -> Result<Self, DecodeError> {
+    fn decode(attr: &Attr<'_>, unknown: &mut bool) -> Result<Self, DecodeError> {
         let mut counters = Self::default();
         for part in attr.nested() {
             let part = part?;
@@ -451,7 +456,8 @@ impl Counters {
                 CTA_COUNTERS_BYTES => counters.bytes = Some(part.be64()?),
                 CTA_COUNTERS32_PACKETS => counters.packets = Some(part.be32()?.into()),
                 CTA_COUNTERS32_BYTES => counters.bytes = Some(part.be32()?.into()),
-                _ => {}
+                CTA_COUNTERS_PAD => {}
+                _ => *unknown = true,
             }
         }
         Ok(counters)
@@ -470,7 +476,7 @@ impl Counters {
 }
 
 impl SeqAdj {
-    fn decode(attr: &Attr<'_>) -> Result<Self, DecodeError> {
+    fn decode(attr: &Attr<'_>, unknown: &mut bool) -> Result<Self, DecodeError> {
         let mut adjust = Self::default();
         for part in attr.nested() {
             let part = part?;
@@ -478,7 +484,7 @@ impl SeqAdj {
                 CTA_SEQADJ_CORRECTION_POS => adjust.correction_pos = Some(part.be32()?),
                 CTA_SEQADJ_OFFSET_BEFORE => adjust.offset_before = Some(part.be32()?.cast_signed()),
                 CTA_SEQADJ_OFFSET_AFTER => adjust.offset_after = Some(part.be32()?.cast_signed()),
-                _ => {}
+                _ => *unknown = true,
             }
         }
         Ok(adjust)
@@ -500,7 +506,7 @@ impl SeqAdj {
 }
 
 impl Synproxy {
-    fn decode(attr: &Attr<'_>) -> Result<Self, DecodeError> {
+    fn decode(attr: &Attr<'_>, unknown: &mut bool) -> Result<Self, DecodeError> {
         let mut synproxy = Self::default();
         for part in attr.nested() {
             let part = part?;
@@ -508,7 +514,7 @@ impl Synproxy {
                 CTA_SYNPROXY_ISN => synproxy.isn = Some(part.be32()?),
                 CTA_SYNPROXY_ITS => synproxy.its = Some(part.be32()?),
                 CTA_SYNPROXY_TSOFF => synproxy.tsoff = Some(part.be32()?),
-                _ => {}
+                _ => *unknown = true,
             }
         }
         Ok(synproxy)
@@ -528,7 +534,7 @@ impl Synproxy {
 }
 
 impl NatRange {
-    fn decode(attr: &Attr<'_>) -> Result<Self, DecodeError> {
+    fn decode(attr: &Attr<'_>, unknown: &mut bool) -> Result<Self, DecodeError> {
         let mut range = Self::default();
         for part in attr.nested() {
             let part = part?;
@@ -543,11 +549,11 @@ impl NatRange {
                         match port.kind {
                             CTA_PROTONAT_PORT_MIN => range.port_min = Some(port.be16()?),
                             CTA_PROTONAT_PORT_MAX => range.port_max = Some(port.be16()?),
-                            _ => {}
+                            _ => *unknown = true,
                         }
                     }
                 }
-                _ => {}
+                _ => *unknown = true,
             }
         }
         Ok(range)

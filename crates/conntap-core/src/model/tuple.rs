@@ -25,22 +25,22 @@ pub struct Tuple {
 
 impl Tuple {
     #[inline]
-    pub(crate) fn decode(attr: &Attr<'_>) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(attr: &Attr<'_>, unknown: &mut bool) -> Result<Self, DecodeError> {
         let mut tuple = Self::default();
         for part in attr.nested() {
             let part = part?;
             match part.kind {
-                CTA_TUPLE_IP => tuple.decode_ip(&part)?,
-                CTA_TUPLE_PROTO => tuple.decode_proto(&part)?,
+                CTA_TUPLE_IP => tuple.decode_ip(&part, unknown)?,
+                CTA_TUPLE_PROTO => tuple.decode_proto(&part, unknown)?,
                 CTA_TUPLE_ZONE => tuple.zone = Some(part.be16()?),
-                _ => {}
+                _ => *unknown = true,
             }
         }
         Ok(tuple)
     }
 
     #[inline]
-    fn decode_ip(&mut self, attr: &Attr<'_>) -> Result<(), DecodeError> {
+    fn decode_ip(&mut self, attr: &Attr<'_>, unknown: &mut bool) -> Result<(), DecodeError> {
         for part in attr.nested() {
             let part = part?;
             match part.kind {
@@ -48,14 +48,14 @@ impl Tuple {
                 CTA_IP_V4_DST => self.dst = Some(Ipv4Addr::from(part.ipv4()?).into()),
                 CTA_IP_V6_SRC => self.src = Some(Ipv6Addr::from(part.ipv6()?).into()),
                 CTA_IP_V6_DST => self.dst = Some(Ipv6Addr::from(part.ipv6()?).into()),
-                _ => {}
+                _ => *unknown = true,
             }
         }
         Ok(())
     }
 
     #[inline]
-    fn decode_proto(&mut self, attr: &Attr<'_>) -> Result<(), DecodeError> {
+    fn decode_proto(&mut self, attr: &Attr<'_>, unknown: &mut bool) -> Result<(), DecodeError> {
         for part in attr.nested() {
             let part = part?;
             match part.kind {
@@ -65,7 +65,7 @@ impl Tuple {
                 CTA_PROTO_ICMP_ID | CTA_PROTO_ICMPV6_ID => self.icmp_id = Some(part.be16()?),
                 CTA_PROTO_ICMP_TYPE | CTA_PROTO_ICMPV6_TYPE => self.icmp_type = Some(part.u8()?),
                 CTA_PROTO_ICMP_CODE | CTA_PROTO_ICMPV6_CODE => self.icmp_code = Some(part.u8()?),
-                _ => {}
+                _ => *unknown = true,
             }
         }
         Ok(())

@@ -1,0 +1,250 @@
+//! Made by scripts/generate.py from schema/fields.toml; do not edit.
+
+use super::Type;
+
+/// A field of a row, in schema order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Field {
+    /// ENTRY, NEW, UPDATE, DESTROY; EXP_ENTRY, EXP_NEW, EXP_UPDATE, EXP_DESTROY; GAP. ENTRY is a row of a table.
+    Kind,
+    /// When conntap took the message from the socket. Never missing; later than what it reports.
+    ReceivedNs,
+    /// When the kernel recorded the event. Events of Linux 6.14 and later with nf_conntrack_timestamp=1; never in tables.
+    EventNs,
+    /// Netlink port of the program that caused the event; missing when packets or timers did.
+    Portid,
+    /// 2 for IPv4, 10 for IPv6 (AF_INET, AF_INET6).
+    Family,
+    /// IP protocol number of the original (or expected) tuple.
+    L4proto,
+    /// Name of a protocol that has a tracker (tcp, udp, icmp …); missing for the others.
+    Protocol,
+    /// Source of the first packet. Of an expectation: the expected source, see mask_src.
+    OrigSrc,
+    /// Destination of the first packet, before destination NAT.
+    OrigDst,
+    /// Source port; of GRE the key. Missing for protocols without ports.
+    OrigSport,
+    /// Destination port; of GRE the key.
+    OrigDport,
+    /// ICMP type of the request.
+    OrigIcmpType,
+    /// ICMP code.
+    OrigIcmpCode,
+    /// ICMP identifier.
+    OrigIcmpId,
+    /// Zone that holds for the original direction only.
+    OrigZone,
+    /// Who answers: differs from orig_dst under destination NAT.
+    ReplySrc,
+    /// Whom answers are sent to: differs from orig_src under source NAT, and is then what the world sees.
+    ReplyDst,
+    /// Source port of answers.
+    ReplySport,
+    /// Destination port of answers.
+    ReplyDport,
+    /// ICMP type of the answer.
+    ReplyIcmpType,
+    /// ICMP code of the answer.
+    ReplyIcmpCode,
+    /// ICMP identifier of the answer: differs under NAT.
+    ReplyIcmpId,
+    /// Zone that holds for the reply direction only.
+    ReplyZone,
+    /// Source of the flow whose helper announced this one. Events of flows: only in NEW.
+    MasterSrc,
+    /// Destination of the master.
+    MasterDst,
+    /// IP protocol number of the master.
+    MasterL4proto,
+    /// Source port of the master.
+    MasterSport,
+    /// Destination port of the master.
+    MasterDport,
+    /// IPS_* bits; JSON adds their names as status_names.
+    Status,
+    /// State of the TCP tracker. In events when it changed, and in DESTROY.
+    TcpState,
+    /// State of the SCTP tracker.
+    SctpState,
+    /// State of the DCCP tracker (kernels up to 6.16).
+    DccpState,
+    /// Seconds left. In DESTROY only when it was ended before its time; missing for offloaded flows.
+    Timeout,
+    /// Connection mark. In events only when not 0 or just changed.
+    Mark,
+    /// Zone of both directions; missing means 0.
+    Zone,
+    /// Connection labels: 128 bits, in columns 16 bytes as the kernel sends them (words in host order); JSON lists the numbers of those set.
+    Labels,
+    /// The kernel's id. Repeats when a tuple is made anew: with tuple, zone and start_ns it names a flow.
+    Id,
+    /// Name of the helper attached.
+    Helper,
+    /// References that the kernel holds. Tables only.
+    UseCount,
+    /// Packets in the original direction. Tables and DESTROY, with nf_conntrack_acct=1.
+    OrigPackets,
+    /// Bytes in the original direction, IP headers included.
+    OrigBytes,
+    /// Packets in the reply direction.
+    ReplyPackets,
+    /// Bytes in the reply direction, IP headers included.
+    ReplyBytes,
+    /// When the flow began. Tables and DESTROY, with nf_conntrack_timestamp=1.
+    StartNs,
+    /// When the flow ended. DESTROY only; the arrival of that event may be minutes later.
+    StopNs,
+    /// Security mark as a number; current kernels send secctx instead.
+    Secmark,
+    /// Security context, with a security module that has them.
+    Secctx,
+    /// TCP window scale of the original direction.
+    TcpWscaleOrig,
+    /// TCP window scale of the reply direction.
+    TcpWscaleReply,
+    /// IP_CT_TCP_FLAG_* of the original direction.
+    TcpFlagsOrig,
+    /// IP_CT_TCP_FLAG_* of the reply direction.
+    TcpFlagsReply,
+    /// Verification tag of packets of the original direction.
+    SctpVtagOrig,
+    /// Verification tag of packets of the reply direction.
+    SctpVtagReply,
+    /// 0 client, 1 server (kernels up to 6.16).
+    DccpRole,
+    /// Sequence number of the handshake (kernels up to 6.16).
+    DccpHandshakeSeq,
+    /// Original direction: from which sequence number on it is adjusted (NAT helpers that rewrite payload).
+    SeqAdjOrigPos,
+    /// Offset before that position.
+    SeqAdjOrigBefore,
+    /// Offset behind it.
+    SeqAdjOrigAfter,
+    /// Reply direction: from which sequence number on it is adjusted.
+    SeqAdjReplyPos,
+    /// Offset before that position.
+    SeqAdjReplyBefore,
+    /// Offset behind it.
+    SeqAdjReplyAfter,
+    /// SYNPROXY: initial sequence number. Zeros show on flows that programs created.
+    SynproxyIsn,
+    /// SYNPROXY: initial timestamp.
+    SynproxyIts,
+    /// SYNPROXY: timestamp offset.
+    SynproxyTsoff,
+    /// Which bits of orig_src count; all zero: anyone may use the expectation.
+    MaskSrc,
+    /// Always all ones.
+    MaskDst,
+    /// Which bits of orig_sport count; 0: any port.
+    MaskSport,
+    /// Always all ones.
+    MaskDport,
+    /// 1 stays after its first use, 2 does not match, 4 made by a program.
+    ExpFlags,
+    /// Index into the helper's policies.
+    Class,
+    /// Kernel function that treats the child: nat-follow-master and others.
+    Function,
+    /// Which direction of the master NAT follows: 0 original, 1 reply.
+    NatDir,
+    /// Expected source before NAT.
+    NatSrc,
+    /// Expected source port before NAT.
+    NatSport,
+    /// Events lost in the gap, by the kernel's drop counter; missing where the kernel cannot tell.
+    Lost,
+    /// Up to here nothing was lost.
+    GapAfterNs,
+    /// From here on nothing was lost.
+    GapBeforeNs,
+    /// Attributes that this version does not know: a JSON object, path of attribute numbers → payload in hex.
+    Unknown,
+}
+
+/// Number of fields.
+pub const COUNT: usize = 78;
+
+/// All fields: name and type.
+pub const FIELDS: [(Field, &str, Type); COUNT] = [
+    (Field::Kind, "kind", Type::Text),
+    (Field::ReceivedNs, "received_ns", Type::Time),
+    (Field::EventNs, "event_ns", Type::Time),
+    (Field::Portid, "portid", Type::U32),
+    (Field::Family, "family", Type::U8),
+    (Field::L4proto, "l4proto", Type::U8),
+    (Field::Protocol, "protocol", Type::Text),
+    (Field::OrigSrc, "orig_src", Type::Address),
+    (Field::OrigDst, "orig_dst", Type::Address),
+    (Field::OrigSport, "orig_sport", Type::U16),
+    (Field::OrigDport, "orig_dport", Type::U16),
+    (Field::OrigIcmpType, "orig_icmp_type", Type::U8),
+    (Field::OrigIcmpCode, "orig_icmp_code", Type::U8),
+    (Field::OrigIcmpId, "orig_icmp_id", Type::U16),
+    (Field::OrigZone, "orig_zone", Type::U16),
+    (Field::ReplySrc, "reply_src", Type::Address),
+    (Field::ReplyDst, "reply_dst", Type::Address),
+    (Field::ReplySport, "reply_sport", Type::U16),
+    (Field::ReplyDport, "reply_dport", Type::U16),
+    (Field::ReplyIcmpType, "reply_icmp_type", Type::U8),
+    (Field::ReplyIcmpCode, "reply_icmp_code", Type::U8),
+    (Field::ReplyIcmpId, "reply_icmp_id", Type::U16),
+    (Field::ReplyZone, "reply_zone", Type::U16),
+    (Field::MasterSrc, "master_src", Type::Address),
+    (Field::MasterDst, "master_dst", Type::Address),
+    (Field::MasterL4proto, "master_l4proto", Type::U8),
+    (Field::MasterSport, "master_sport", Type::U16),
+    (Field::MasterDport, "master_dport", Type::U16),
+    (Field::Status, "status", Type::U32),
+    (Field::TcpState, "tcp_state", Type::Text),
+    (Field::SctpState, "sctp_state", Type::Text),
+    (Field::DccpState, "dccp_state", Type::Text),
+    (Field::Timeout, "timeout", Type::U32),
+    (Field::Mark, "mark", Type::U32),
+    (Field::Zone, "zone", Type::U16),
+    (Field::Labels, "labels", Type::Labels),
+    (Field::Id, "id", Type::U32),
+    (Field::Helper, "helper", Type::Text),
+    (Field::UseCount, "use_count", Type::U32),
+    (Field::OrigPackets, "orig_packets", Type::U64),
+    (Field::OrigBytes, "orig_bytes", Type::U64),
+    (Field::ReplyPackets, "reply_packets", Type::U64),
+    (Field::ReplyBytes, "reply_bytes", Type::U64),
+    (Field::StartNs, "start_ns", Type::Time),
+    (Field::StopNs, "stop_ns", Type::Time),
+    (Field::Secmark, "secmark", Type::U32),
+    (Field::Secctx, "secctx", Type::Text),
+    (Field::TcpWscaleOrig, "tcp_wscale_orig", Type::U8),
+    (Field::TcpWscaleReply, "tcp_wscale_reply", Type::U8),
+    (Field::TcpFlagsOrig, "tcp_flags_orig", Type::U8),
+    (Field::TcpFlagsReply, "tcp_flags_reply", Type::U8),
+    (Field::SctpVtagOrig, "sctp_vtag_orig", Type::U32),
+    (Field::SctpVtagReply, "sctp_vtag_reply", Type::U32),
+    (Field::DccpRole, "dccp_role", Type::U8),
+    (Field::DccpHandshakeSeq, "dccp_handshake_seq", Type::U64),
+    (Field::SeqAdjOrigPos, "seq_adj_orig_pos", Type::U32),
+    (Field::SeqAdjOrigBefore, "seq_adj_orig_before", Type::I32),
+    (Field::SeqAdjOrigAfter, "seq_adj_orig_after", Type::I32),
+    (Field::SeqAdjReplyPos, "seq_adj_reply_pos", Type::U32),
+    (Field::SeqAdjReplyBefore, "seq_adj_reply_before", Type::I32),
+    (Field::SeqAdjReplyAfter, "seq_adj_reply_after", Type::I32),
+    (Field::SynproxyIsn, "synproxy_isn", Type::U32),
+    (Field::SynproxyIts, "synproxy_its", Type::U32),
+    (Field::SynproxyTsoff, "synproxy_tsoff", Type::U32),
+    (Field::MaskSrc, "mask_src", Type::Address),
+    (Field::MaskDst, "mask_dst", Type::Address),
+    (Field::MaskSport, "mask_sport", Type::U16),
+    (Field::MaskDport, "mask_dport", Type::U16),
+    (Field::ExpFlags, "exp_flags", Type::U32),
+    (Field::Class, "class", Type::U32),
+    (Field::Function, "function", Type::Text),
+    (Field::NatDir, "nat_dir", Type::U32),
+    (Field::NatSrc, "nat_src", Type::Address),
+    (Field::NatSport, "nat_sport", Type::U16),
+    (Field::Lost, "lost", Type::U64),
+    (Field::GapAfterNs, "gap_after_ns", Type::Time),
+    (Field::GapBeforeNs, "gap_before_ns", Type::Time),
+    (Field::Unknown, "unknown", Type::Text),
+];

@@ -12,12 +12,15 @@ STORY = (
     "opens the control connection",
     "gives it the ftp helper",
     "come from 203.0.113.1",
-    "where the data will go",
+    "has read in it where the data will go",
+    "may open tcp 198.51.100.9:",
+    "asked for by 10.0.0.5:",
     "`conntrack -E expect` prints the same",
     "class=0 helper=ftp",
-    "used up",
+    "announcement is used up",
     "It is RELATED",
     "with its NAT",
+    "related to 10.0.0.5:",
     "the kernel forgets both",
 )
 

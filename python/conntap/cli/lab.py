@@ -10,7 +10,7 @@ import click
 from conntap.cli.options import output_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from conntap import _core
     from conntap.cli.io import IO
@@ -78,7 +78,7 @@ def run(io: IO, wanted: tuple[str, ...], keep_going: bool, show: bool, recording
 
 
 @contextmanager
-def recorder(path: str | None, wanted: tuple[str, ...]) -> Iterator[Callable[[_core.Batch], None]]:
+def recorder(path: str | None, wanted: tuple[str, ...]) -> Generator[Callable[[_core.Batch], None]]:
     """What takes the batches to record them; takes them for nothing where no file is asked for."""
     if path is None:
         yield lambda _batch: None

@@ -60,12 +60,12 @@ class Narrator:
 
     def _expectation(self, kind: str, expectation: _core.Expectation) -> list[str]:
         if kind == "EXP_NEW":
-            return self._once(
-                "announced",
-                f"The helper has read in the control connection where the data will go: {expectation.explain()}.",
+            words = (
+                f"The {expectation.helper} helper has read in it where the data will go, and announces that connection:"
             )
+            return self._once("announced", words)
         if kind == "EXP_DESTROY":
-            return self._once("used", "The announced connection has come, so the expectation is used up:")
+            return self._once("used", "It has come, so the announcement is used up:")
         return []
 
     def _once(self, step: str, text: str) -> list[str]:

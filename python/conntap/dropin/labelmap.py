@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .messages import usage_fault
+from .numbers import strtoul
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ __all__ = ["DEFAULT_MAP", "resolve"]
 
 DEFAULT_MAP = "/etc/xtables/connlabel.conf"
 
+_LAST = 127  # XT_CONNLABEL_MAXBIT: the kernel keeps 128 labels, the file may name more
+
 
 def resolve(plan: Plan, warn: Callable[[str], None]) -> None:
     """Read the map into the plan and check that it has every label that the options name.
@@ -24,15 +27,25 @@ def resolve(plan: Plan, warn: Callable[[str], None]) -> None:
         Stop: an option names a label that the map does not have.
     """
     plan.label_map = _read(plan.labelmap or DEFAULT_MAP, warn)
-    if plan.label or plan.label_add or plan.label_del:
-        from conntap._core import LabelMap
+    wanted = (*plan.label, *plan.label_add, *(plan.label_del or ()))
+    numbers = _numbers(plan.label_map) if wanted else {}
+    for name in wanted:
+        if name not in numbers:
+            raise usage_fault(f"unknown label '{name}'")
+        plan.label_numbers[name] = numbers[name]
 
-        names = LabelMap(plan.label_map)
-        for name in (*plan.label, *plan.label_add, *(plan.label_del or ())):
-            number = names.number(name)
-            if number is None:
-                raise usage_fault(f"unknown label '{name}'")
-            plan.label_numbers[name] = number
+
+def _numbers(text: bytes) -> dict[str, int]:
+    """Return the labels that the kernel can hold by name; the first line of a name counts, as does that of a number."""
+    numbers: dict[str, int] = {}
+    for line in text.decode("utf-8", "surrogateescape").splitlines():
+        words = line.partition("#")[0].split()
+        if len(words) < 2:
+            continue
+        number, rest = strtoul(words[0], 0)
+        if not rest and number <= _LAST and words[1] not in numbers and number not in numbers.values():
+            numbers[words[1]] = number
+    return numbers
 
 
 def _read(path: str, warn: Callable[[str], None]) -> bytes:

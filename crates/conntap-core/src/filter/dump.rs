@@ -154,9 +154,8 @@ impl Builder<'_> {
                 self.bits(*field, *mask, value, negated)
             }
             _ if negated => Err(OR),
-            Test::Number { field: Field::Zone, mask: u64::MAX, ranges } => self.zone(ranges.single().ok_or(SET)?),
-            // The kernel finds these by the same criterion, among others.
-            Test::Number { field: Field::OrigZone | Field::ReplyZone, mask: u64::MAX, ranges } => {
+            // The kernel compares the entry's one zone, whatever its direction.
+            Test::Number { field: Field::Zone | Field::OrigZone | Field::ReplyZone, mask: u64::MAX, ranges } => {
                 self.zone(ranges.single().ok_or(SET)?).and(Err(PART))
             }
             Test::Number { field: Field::L4proto, mask: u64::MAX, ranges } => {

@@ -1,6 +1,6 @@
 """Write the shell completions and man pages from the commands' own records.
 
-They lie in `packaging/data/share` as below a prefix: the wheel installs them so, and a distribution may copy the folder.
+They lie in `packaging/wheel/data/share` as below a prefix: the wheel installs them so, a distribution may copy them.
 
 `--check` writes nothing and fails when a file is not what it would write. `make gen` and `make lint` call it.
 """
@@ -23,7 +23,8 @@ from roff import escape, head, see_also, tagged
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SHARE = Path(__file__).resolve().parent.parent / "packaging/data/share"
+ROOT = Path(__file__).resolve().parent.parent
+SHARE = ROOT / "packaging/wheel/data/share"
 PROGRAM = "conntap"
 COMPLETE_VARIABLE = "_CONNTAP_COMPLETE"
 
@@ -54,7 +55,7 @@ def main() -> int:
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
-            print(f"wrote {target.relative_to(SHARE.parent.parent.parent)}")
+            print(f"wrote {target.relative_to(ROOT)}")
     wanted = {path for path, _ in files()}
     for extra in sorted(SHARE.glob("man/man1/*.1")):
         if f"man/man1/{extra.name}" not in wanted:

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-SHARE = "packaging/data/share"
+SHARE = "packaging/wheel/data/share"
 
 
 def need(program: str) -> str:

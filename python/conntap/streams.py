@@ -5,7 +5,6 @@ One implementation for `for` and `async for`: the blocking reader, awaited on it
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from conntap import _core
@@ -52,6 +51,8 @@ class Table(Generic[RowT]):
             yield from self._rows(batch)
 
     async def __aiter__(self) -> AsyncIterator[RowT]:
+        import asyncio  # here and below: reading a table in a command needs no event loop
+
         batches = self.batches()
         while (batch := await asyncio.to_thread(next, batches, None)) is not None:
             for row in self._rows(batch):
@@ -159,6 +160,8 @@ class Events:
             yield from batch.events()
 
     async def __aiter__(self) -> AsyncIterator[_core.Event]:
+        import asyncio
+
         loop = asyncio.get_running_loop()
         while self._listener is not None:
             readable = asyncio.Event()

@@ -51,13 +51,15 @@ def camel(name: str) -> str:
 
 def rust(fields: list[dict[str, Any]]) -> str:
     """The core's table of fields."""
+    kinds = [TYPES[field["type"]] for field in fields]
+    slots = [kinds[:at].count(kind) for at, kind in enumerate(kinds)]
     lines = [
         "//! Made by scripts/generate.py from schema/fields.toml; do not edit.",
         "",
         "use super::Type;",
         "",
         "/// A field of a row, in schema order.",
-        "#[derive(Clone, Copy, Debug, PartialEq, Eq)]",
+        "#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]",
         "#[repr(u8)]",
         "pub enum Field {",
         *[f"    /// {field['doc']}\n    {camel(field['name'])}," for field in fields],
@@ -71,6 +73,20 @@ def rust(fields: list[dict[str, Any]]) -> str:
         *[f'    (Field::{camel(f["name"])}, "{f["name"]}", Type::{TYPES[f["type"]]}),' for f in fields],
         "];",
         "",
+        "/// Which of the columns of its type a field has.",
+        "#[rustfmt::skip]",
+        "pub(super) const SLOTS: [usize; COUNT] = [",
+        *["    " + " ".join(f"{slot}," for slot in slots[at : at + 24]) for at in range(0, len(slots), 24)],
+        "];",
+        "",
+        "/// Number of columns of each type.",
+        *[f"pub(super) const {kind.upper()}_COLUMNS: usize = {kinds.count(kind)};" for kind in TYPES.values()],
+        "",
+        "/// Fields as keys of a JSON object, behind another member.",
+        "pub(crate) const KEYS: [&[u8]; COUNT] = [",
+        *[f'    b",\\"{f["name"]}\\":",' for f in fields],
+        "];",
+        "",
     ]
     return "\n".join(lines)
 
@@ -82,14 +98,29 @@ def docs(fields: list[dict[str, Any]]) -> str:
         "",
         "<!-- made by scripts/generate.py from schema/fields.toml; do not edit -->",
         "",
-        "Every row of every output has these fields under these names: keys of `--json`, Arrow columns, filter",
-        "comparisons. A field that was not sent is missing in JSON and null in columns. `status_names` (JSON only) lists",
-        "the names of the bits of `status`.",
+        "Every row has these fields under these names: keys of `--json`, of `Flow.json()` and `Batch.json()`, and",
+        "Arrow columns. A field that was not sent is missing in JSON and null in columns, never a made-up 0.",
+        "",
+        "- All columns are always there, in this order; those that no row of a batch has share one block of zeros.",
+        "- JSON lists the bits of `status` by name too, as `status_names`; bits without a name are in the number",
+        "  only.",
+        "- A state without a name is `UNKNOWN_` and its number. Bytes of a name that are no UTF-8 become U+FFFD.",
+        "- Addresses are 16 bytes in columns: IPv4 and IPv6 sort and compare alike.",
+        "  `ipaddress.IPv6Address(value)` reads one; its `ipv4_mapped` is the IPv4 address.",
+        "- Times are integers in JSON and `timestamp[ns, UTC]` in columns. polars, pandas, pyarrow and duckdb 2",
+        "  keep the nanoseconds; `fetchall()` in duckdb needs pytz for any time with a zone.",
+        "- pandas makes floats of integer columns with nulls. To keep integers:",
+        "  `pyarrow.table(rows).to_pandas(types_mapper=pandas.ArrowDtype)`.",
         "",
     ]
     titles = {"flow": "Flows", "expectation": "Expectations", "gap": "Gaps"}
     for kind, title in titles.items():
-        lines += [f"## {title}", "", "| field | Arrow type | JSON | kernel | conntrack | IPFIX | meaning |", "|---|---|---|---|---|---|---|"]
+        lines += [
+            f"## {title}",
+            "",
+            "| field | Arrow type | JSON | kernel | conntrack | IPFIX | meaning |",
+            "|---|---|---|---|---|---|---|",
+        ]
         for field in fields:
             if kind in field["rows"]:
                 text = field.get("text", "").replace("|", "\\|")

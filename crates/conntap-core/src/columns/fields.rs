@@ -3,7 +3,7 @@
 use super::Type;
 
 /// A field of a row, in schema order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Field {
     /// ENTRY, NEW, UPDATE, DESTROY; EXP_ENTRY, EXP_NEW, EXP_UPDATE, EXP_DESTROY; GAP. ENTRY is a row of a table.
@@ -12,7 +12,7 @@ pub enum Field {
     ReceivedNs,
     /// When the kernel recorded the event. Events of Linux 6.14 and later with nf_conntrack_timestamp=1; never in tables.
     EventNs,
-    /// Netlink port of the program that caused the event; missing when packets or timers did.
+    /// Netlink port of the program that caused the event; missing when packets or timers did, and in tables.
     Portid,
     /// 2 for IPv4, 10 for IPv6 (AF_INET, AF_INET6).
     Family,
@@ -82,6 +82,8 @@ pub enum Field {
     Id,
     /// Name of the helper attached.
     Helper,
+    /// What the helper itself tells of the flow, in hex. No helper of the kernel's own tree does (6.18).
+    HelperInfo,
     /// References that the kernel holds. Tables only.
     UseCount,
     /// Packets in the original direction. Tables and DESTROY, with nf_conntrack_acct=1.
@@ -165,7 +167,7 @@ pub enum Field {
 }
 
 /// Number of fields.
-pub const COUNT: usize = 78;
+pub const COUNT: usize = 79;
 
 /// All fields: name and type.
 pub const FIELDS: [(Field, &str, Type); COUNT] = [
@@ -207,6 +209,7 @@ pub const FIELDS: [(Field, &str, Type); COUNT] = [
     (Field::Labels, "labels", Type::Labels),
     (Field::Id, "id", Type::U32),
     (Field::Helper, "helper", Type::Text),
+    (Field::HelperInfo, "helper_info", Type::Text),
     (Field::UseCount, "use_count", Type::U32),
     (Field::OrigPackets, "orig_packets", Type::U64),
     (Field::OrigBytes, "orig_bytes", Type::U64),
@@ -247,4 +250,107 @@ pub const FIELDS: [(Field, &str, Type); COUNT] = [
     (Field::GapAfterNs, "gap_after_ns", Type::Time),
     (Field::GapBeforeNs, "gap_before_ns", Type::Time),
     (Field::Unknown, "unknown", Type::Text),
+];
+
+/// Which of the columns of its type a field has.
+#[rustfmt::skip]
+pub(super) const SLOTS: [usize; COUNT] = [
+    0, 0, 1, 0, 0, 1, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 4,
+    5, 6, 8, 9, 1, 2, 3, 4, 2, 3, 10, 0, 4, 5, 6, 5, 0, 1, 2, 3, 2, 3, 6, 7,
+    7, 8, 9, 10, 7, 8, 11, 4, 9, 0, 1, 10, 2, 3, 11, 12, 13, 6, 7, 11, 12, 14, 15, 8,
+    16, 8, 13, 5, 4, 5, 9,
+];
+
+/// Number of columns of each type.
+pub(super) const U8_COLUMNS: usize = 12;
+pub(super) const U16_COLUMNS: usize = 14;
+pub(super) const U32_COLUMNS: usize = 17;
+pub(super) const U64_COLUMNS: usize = 6;
+pub(super) const I32_COLUMNS: usize = 4;
+pub(super) const TIME_COLUMNS: usize = 6;
+pub(super) const ADDRESS_COLUMNS: usize = 9;
+pub(super) const TEXT_COLUMNS: usize = 10;
+pub(super) const LABELS_COLUMNS: usize = 1;
+
+/// Fields as keys of a JSON object, behind another member.
+pub(crate) const KEYS: [&[u8]; COUNT] = [
+    b",\"kind\":",
+    b",\"received_ns\":",
+    b",\"event_ns\":",
+    b",\"portid\":",
+    b",\"family\":",
+    b",\"l4proto\":",
+    b",\"protocol\":",
+    b",\"orig_src\":",
+    b",\"orig_dst\":",
+    b",\"orig_sport\":",
+    b",\"orig_dport\":",
+    b",\"orig_icmp_type\":",
+    b",\"orig_icmp_code\":",
+    b",\"orig_icmp_id\":",
+    b",\"orig_zone\":",
+    b",\"reply_src\":",
+    b",\"reply_dst\":",
+    b",\"reply_sport\":",
+    b",\"reply_dport\":",
+    b",\"reply_icmp_type\":",
+    b",\"reply_icmp_code\":",
+    b",\"reply_icmp_id\":",
+    b",\"reply_zone\":",
+    b",\"master_src\":",
+    b",\"master_dst\":",
+    b",\"master_l4proto\":",
+    b",\"master_sport\":",
+    b",\"master_dport\":",
+    b",\"status\":",
+    b",\"tcp_state\":",
+    b",\"sctp_state\":",
+    b",\"dccp_state\":",
+    b",\"timeout\":",
+    b",\"mark\":",
+    b",\"zone\":",
+    b",\"labels\":",
+    b",\"id\":",
+    b",\"helper\":",
+    b",\"helper_info\":",
+    b",\"use_count\":",
+    b",\"orig_packets\":",
+    b",\"orig_bytes\":",
+    b",\"reply_packets\":",
+    b",\"reply_bytes\":",
+    b",\"start_ns\":",
+    b",\"stop_ns\":",
+    b",\"secmark\":",
+    b",\"secctx\":",
+    b",\"tcp_wscale_orig\":",
+    b",\"tcp_wscale_reply\":",
+    b",\"tcp_flags_orig\":",
+    b",\"tcp_flags_reply\":",
+    b",\"sctp_vtag_orig\":",
+    b",\"sctp_vtag_reply\":",
+    b",\"dccp_role\":",
+    b",\"dccp_handshake_seq\":",
+    b",\"seq_adj_orig_pos\":",
+    b",\"seq_adj_orig_before\":",
+    b",\"seq_adj_orig_after\":",
+    b",\"seq_adj_reply_pos\":",
+    b",\"seq_adj_reply_before\":",
+    b",\"seq_adj_reply_after\":",
+    b",\"synproxy_isn\":",
+    b",\"synproxy_its\":",
+    b",\"synproxy_tsoff\":",
+    b",\"mask_src\":",
+    b",\"mask_dst\":",
+    b",\"mask_sport\":",
+    b",\"mask_dport\":",
+    b",\"exp_flags\":",
+    b",\"class\":",
+    b",\"function\":",
+    b",\"nat_dir\":",
+    b",\"nat_src\":",
+    b",\"nat_sport\":",
+    b",\"lost\":",
+    b",\"gap_after_ns\":",
+    b",\"gap_before_ns\":",
+    b",\"unknown\":",
 ];

@@ -1,14 +1,23 @@
 //! Rows as columns, in the memory layout of Arrow but without depending on it: the binding hands them on as they are.
 //!
 //! A column allocates nothing until a row has its field; what no row of a batch has costs nothing.
+//! [`visit`] knows where each field comes from, and writes JSON too; [`fields`] is made from schema/fields.toml.
 
+mod column;
 pub mod fields;
 pub mod visit;
 
+use std::array::from_fn;
+use std::borrow::Cow;
 use std::net::IpAddr;
 
+use column::{Fixed, Texts};
+use fields::{
+    ADDRESS_COLUMNS, I32_COLUMNS, LABELS_COLUMNS, SLOTS, TEXT_COLUMNS, TIME_COLUMNS, U8_COLUMNS, U16_COLUMNS,
+    U32_COLUMNS, U64_COLUMNS,
+};
 pub use fields::{COUNT, FIELDS, Field};
-pub use visit::{Value, visit};
+pub use visit::{Visitor, visit};
 
 use crate::batch::{Batch, Row};
 use crate::model::Content;
@@ -54,29 +63,47 @@ pub struct Column {
     pub nulls: usize,
 }
 
-/// Rows, column by column. A column is None when no row has its field.
+/// Rows, column by column.
 #[derive(Clone, Debug)]
 pub struct Columns {
-    columns: Vec<Option<Column>>,
     rows: usize,
     /// Rows to make room for when a column begins.
     expected: usize,
+    u8s: [Fixed<u8>; U8_COLUMNS],
+    u16s: [Fixed<u16>; U16_COLUMNS],
+    u32s: [Fixed<u32>; U32_COLUMNS],
+    u64s: [Fixed<u64>; U64_COLUMNS],
+    i32s: [Fixed<i32>; I32_COLUMNS],
+    times: [Fixed<i64>; TIME_COLUMNS],
+    addresses: [Fixed<[u8; 16]>; ADDRESS_COLUMNS],
+    labels: [Fixed<[u8; 16]>; LABELS_COLUMNS],
+    texts: [Texts; TEXT_COLUMNS],
 }
 
 impl Columns {
     /// Columns for about `expected` rows.
     #[must_use]
     pub fn new(expected: usize) -> Self {
-        Self { columns: vec![None; COUNT], rows: 0, expected }
+        Self {
+            rows: 0,
+            expected,
+            u8s: from_fn(|_| Fixed::default()),
+            u16s: from_fn(|_| Fixed::default()),
+            u32s: from_fn(|_| Fixed::default()),
+            u64s: from_fn(|_| Fixed::default()),
+            i32s: from_fn(|_| Fixed::default()),
+            times: from_fn(|_| Fixed::default()),
+            addresses: from_fn(|_| Fixed::default()),
+            labels: from_fn(|_| Fixed::default()),
+            texts: from_fn(|_| Texts::default()),
+        }
     }
 
     /// All rows of a batch.
     #[must_use]
     pub fn of(batch: &Batch) -> Self {
         let mut columns = Self::new(batch.len());
-        for (row, message, content) in batch.iter() {
-            columns.push(row, &message, &content);
-        }
+        columns.append(batch);
         columns
     }
 
@@ -85,49 +112,136 @@ impl Columns {
         self.rows
     }
 
-    /// The columns in schema order.
-    #[must_use]
-    pub fn into_columns(mut self) -> Vec<Option<Column>> {
-        for column in self.columns.iter_mut().flatten() {
-            column.pad(self.rows);
+    /// Append all rows of a batch.
+    pub fn append(&mut self, batch: &Batch) {
+        for (row, message, content) in batch.iter() {
+            self.push(row, &message, &content);
         }
-        self.columns
     }
 
     /// Append a row.
     pub fn push(&mut self, row: &Row, message: &Message<'_>, content: &Content<'_>) {
-        let (at, expected, columns) = (self.rows, self.expected, &mut self.columns);
-        visit(row, message, content, &mut |field, value| {
-            let index = field as usize;
-            let (Some(slot), Some((_, _, kind))) = (columns.get_mut(index), FIELDS.get(index)) else { return };
-            let column = slot.get_or_insert_with(|| Column::new(*kind, expected));
-            column.pad(at);
-            column.push(value);
-        });
-        self.rows = at.saturating_add(1);
+        visit(row, message, content, self);
+        self.rows = self.rows.saturating_add(1);
+    }
+
+    /// The columns in schema order; None where no row has the field.
+    #[must_use]
+    pub fn into_columns(self) -> Vec<Option<Column>> {
+        let rows = self.rows;
+        let mut u8s = self.u8s.into_iter().map(|column| column.finish(rows, Data::U8));
+        let mut u16s = self.u16s.into_iter().map(|column| column.finish(rows, Data::U16));
+        let mut u32s = self.u32s.into_iter().map(|column| column.finish(rows, Data::U32));
+        let mut u64s = self.u64s.into_iter().map(|column| column.finish(rows, Data::U64));
+        let mut i32s = self.i32s.into_iter().map(|column| column.finish(rows, Data::I32));
+        let mut times = self.times.into_iter().map(|column| column.finish(rows, Data::Time));
+        let mut addresses = self.addresses.into_iter().map(|column| column.finish(rows, Data::Bytes16));
+        let mut labels = self.labels.into_iter().map(|column| column.finish(rows, Data::Bytes16));
+        let mut texts = self.texts.into_iter().map(|column| column.finish(rows));
+        // Columns of a type lie in schema order, so the next one is the right one.
+        let next = |kind: Type| match kind {
+            Type::U8 => u8s.next(),
+            Type::U16 => u16s.next(),
+            Type::U32 => u32s.next(),
+            Type::U64 => u64s.next(),
+            Type::I32 => i32s.next(),
+            Type::Time => times.next(),
+            Type::Address => addresses.next(),
+            Type::Labels => labels.next(),
+            Type::Text => texts.next(),
+        };
+        FIELDS.iter().map(|(_, _, kind)| *kind).map(next).map(Option::flatten).collect()
+    }
+}
+
+/// The place of a field among the columns of its type.
+#[inline(always)]
+fn slot(field: Field) -> usize {
+    SLOTS.get(field as usize).copied().unwrap_or(usize::MAX)
+}
+
+impl Visitor for Columns {
+    #[inline(always)]
+    fn u8(&mut self, field: Field, value: u8) {
+        if let Some(column) = self.u8s.get_mut(slot(field)) {
+            column.push(self.rows, self.expected, value);
+        }
+    }
+
+    #[inline(always)]
+    fn u16(&mut self, field: Field, value: u16) {
+        if let Some(column) = self.u16s.get_mut(slot(field)) {
+            column.push(self.rows, self.expected, value);
+        }
+    }
+
+    #[inline(always)]
+    fn u32(&mut self, field: Field, value: u32) {
+        if let Some(column) = self.u32s.get_mut(slot(field)) {
+            column.push(self.rows, self.expected, value);
+        }
+    }
+
+    #[inline(always)]
+    fn u64(&mut self, field: Field, value: u64) {
+        if let Some(column) = self.u64s.get_mut(slot(field)) {
+            column.push(self.rows, self.expected, value);
+        }
+    }
+
+    #[inline(always)]
+    fn i32(&mut self, field: Field, value: i32) {
+        if let Some(column) = self.i32s.get_mut(slot(field)) {
+            column.push(self.rows, self.expected, value);
+        }
+    }
+
+    #[inline(always)]
+    fn time(&mut self, field: Field, value: i64) {
+        if let Some(column) = self.times.get_mut(slot(field)) {
+            column.push(self.rows, self.expected, value);
+        }
+    }
+
+    #[inline(always)]
+    fn address(&mut self, field: Field, value: IpAddr) {
+        if let Some(column) = self.addresses.get_mut(slot(field)) {
+            column.push(self.rows, self.expected, mapped(value));
+        }
+    }
+
+    fn labels(&mut self, field: Field, value: &[u8]) {
+        let mut bytes = [0; 16];
+        for (to, from) in bytes.iter_mut().zip(value) {
+            *to = *from;
+        }
+        if let Some(column) = self.labels.get_mut(slot(field)) {
+            column.push(self.rows, self.expected, bytes);
+        }
+    }
+
+    #[inline]
+    fn text(&mut self, field: Field, value: &[u8]) {
+        // What is no UTF-8 becomes U+FFFD, as in JSON.
+        let text: Cow<'_, str> = String::from_utf8_lossy(value);
+        self.word(field, &text);
+    }
+
+    #[inline(always)]
+    fn word(&mut self, field: Field, value: &str) {
+        if let Some(column) = self.texts.get_mut(slot(field)) {
+            column.push(self.rows, self.expected, value);
+        }
+    }
+
+    fn json(&mut self, field: Field, value: &str) {
+        self.word(field, value);
     }
 }
 
 impl Column {
-    fn new(kind: Type, expected: usize) -> Self {
-        let data = match kind {
-            Type::U8 => Data::U8(Vec::with_capacity(expected)),
-            Type::U16 => Data::U16(Vec::with_capacity(expected)),
-            Type::U32 => Data::U32(Vec::with_capacity(expected)),
-            Type::U64 => Data::U64(Vec::with_capacity(expected)),
-            Type::I32 => Data::I32(Vec::with_capacity(expected)),
-            Type::Time => Data::Time(Vec::with_capacity(expected)),
-            Type::Address | Type::Labels => Data::Bytes16(Vec::with_capacity(expected)),
-            Type::Text => {
-                let mut offsets = Vec::with_capacity(expected.saturating_add(1));
-                offsets.push(0);
-                Data::Text(offsets, Vec::new())
-            }
-        };
-        Self { data, validity: None, nulls: 0 }
-    }
-
-    fn len(&self) -> usize {
+    #[must_use]
+    pub fn len(&self) -> usize {
         match &self.data {
             Data::U8(values) => values.len(),
             Data::U16(values) => values.len(),
@@ -140,72 +254,9 @@ impl Column {
         }
     }
 
-    /// Fill up with nulls to `rows` rows.
-    #[inline]
-    fn pad(&mut self, rows: usize) {
-        let len = self.len();
-        if len < rows {
-            self.fill(len, rows);
-        }
-    }
-
-    #[cold]
-    fn fill(&mut self, len: usize, rows: usize) {
-        let validity = self.validity.get_or_insert_with(|| all_set(len));
-        validity.resize(rows.div_ceil(8), 0);
-        self.nulls = self.nulls.saturating_add(rows.saturating_sub(len));
-        match &mut self.data {
-            Data::U8(values) => values.resize(rows, 0),
-            Data::U16(values) => values.resize(rows, 0),
-            Data::U32(values) => values.resize(rows, 0),
-            Data::U64(values) => values.resize(rows, 0),
-            Data::I32(values) => values.resize(rows, 0),
-            Data::Time(values) => values.resize(rows, 0),
-            Data::Bytes16(values) => values.resize(rows, [0; 16]),
-            Data::Text(offsets, _) => {
-                let end = offsets.last().copied().unwrap_or_default();
-                offsets.resize(rows.saturating_add(1), end);
-            }
-        }
-    }
-
-    #[inline]
-    #[allow(clippy::cast_possible_truncation)] // the schema gives each field the type that its attribute has
-    fn push(&mut self, value: Value<'_>) {
-        let row = self.len();
-        match (&mut self.data, value) {
-            (Data::U8(values), Value::Unsigned(value)) => values.push(value as u8),
-            (Data::U16(values), Value::Unsigned(value)) => values.push(value as u16),
-            (Data::U32(values), Value::Unsigned(value)) => values.push(value as u32),
-            (Data::U64(values), Value::Unsigned(value)) => values.push(value),
-            (Data::I32(values), Value::Signed(value)) => values.push(value as i32),
-            (Data::Time(values), Value::Time(value)) => values.push(value),
-            (Data::Bytes16(values), Value::Address(address)) => values.push(mapped(address)),
-            (Data::Bytes16(values), Value::Labels(labels)) => {
-                let mut bytes = [0; 16];
-                for (to, from) in bytes.iter_mut().zip(labels) {
-                    *to = *from;
-                }
-                values.push(bytes);
-            }
-            (Data::Text(offsets, bytes), Value::Text(text)) => {
-                match std::str::from_utf8(text) {
-                    Ok(text) => bytes.extend_from_slice(text.as_bytes()),
-                    Err(_) => bytes.extend_from_slice(String::from_utf8_lossy(text).as_bytes()),
-                }
-                offsets.push(i32::try_from(bytes.len()).unwrap_or(i32::MAX));
-            }
-            _ => {} // no field has two types: a test pushes every field once
-        }
-        if let Some(validity) = &mut self.validity {
-            let index = row / 8;
-            if index >= validity.len() {
-                validity.push(0);
-            }
-            if let Some(byte) = validity.get_mut(index) {
-                *byte |= 1 << (row % 8);
-            }
-        }
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Is there a value in this row?
@@ -216,15 +267,6 @@ impl Column {
             Some(validity) => validity.get(row / 8).is_some_and(|byte| byte & (1 << (row % 8)) != 0),
         }
     }
-}
-
-/// A bitmap of `rows` set bits.
-fn all_set(rows: usize) -> Vec<u8> {
-    let mut bits = vec![0xff; rows / 8];
-    if !rows.is_multiple_of(8) {
-        bits.push((1_u8 << (rows % 8)).wrapping_sub(1));
-    }
-    bits
 }
 
 /// 16 bytes, IPv4 as ::ffff:a.b.c.d.

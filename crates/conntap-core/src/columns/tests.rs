@@ -20,6 +20,71 @@ fn column(columns: &[Option<Column>], field: Field) -> &Column {
     columns[field as usize].as_ref().unwrap()
 }
 
+/// A value of any type.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Value<'a> {
+    Unsigned(u64),
+    Signed(i64),
+    Address(IpAddr),
+    Labels(&'a [u8]),
+    Text(&'a [u8]),
+}
+
+/// Hands every value on, whatever its type.
+struct Values<F>(F);
+
+impl<F: FnMut(Field, Value<'_>)> Visitor for Values<F> {
+    fn u8(&mut self, field: Field, value: u8) {
+        self.0(field, Value::Unsigned(value.into()));
+    }
+    fn u16(&mut self, field: Field, value: u16) {
+        self.0(field, Value::Unsigned(value.into()));
+    }
+    fn u32(&mut self, field: Field, value: u32) {
+        self.0(field, Value::Unsigned(value.into()));
+    }
+    fn u64(&mut self, field: Field, value: u64) {
+        self.0(field, Value::Unsigned(value));
+    }
+    fn i32(&mut self, field: Field, value: i32) {
+        self.0(field, Value::Signed(value.into()));
+    }
+    fn time(&mut self, field: Field, value: i64) {
+        self.0(field, Value::Signed(value));
+    }
+    fn address(&mut self, field: Field, value: IpAddr) {
+        self.0(field, Value::Address(value));
+    }
+    fn labels(&mut self, field: Field, value: &[u8]) {
+        self.0(field, Value::Labels(value));
+    }
+    fn text(&mut self, field: Field, value: &[u8]) {
+        self.0(field, Value::Text(value));
+    }
+    fn word(&mut self, field: Field, value: &str) {
+        self.0(field, Value::Text(value.as_bytes()));
+    }
+    fn json(&mut self, field: Field, value: &str) {
+        self.0(field, Value::Text(value.as_bytes()));
+    }
+}
+
+#[test]
+fn fields_come_in_schema_order_each_once() {
+    for (row, message, content) in samples().iter() {
+        let mut last = None;
+        visit(
+            row,
+            &message,
+            &content,
+            &mut Values(|field, _: Value<'_>| {
+                assert!(last < Some(field), "{field:?} after {last:?}");
+                last = Some(field);
+            }),
+        );
+    }
+}
+
 #[test]
 fn the_table_of_fields_is_in_the_order_of_the_enum() {
     for (index, (field, _, _)) in FIELDS.iter().enumerate() {
@@ -34,27 +99,32 @@ fn every_value_stands_in_its_column_and_row_and_nowhere_else() {
     let mut values = 0;
     for (at, (row, message, content)) in batch.iter().enumerate() {
         let mut had = [false; COUNT];
-        visit(row, &message, &content, &mut |field, value| {
-            let column = column(&columns, field);
-            assert!(column.is_valid(at), "{field:?}");
-            let same = match (&column.data, value) {
-                (Data::U8(all), Value::Unsigned(value)) => u64::from(all[at]) == value,
-                (Data::U16(all), Value::Unsigned(value)) => u64::from(all[at]) == value,
-                (Data::U32(all), Value::Unsigned(value)) => u64::from(all[at]) == value,
-                (Data::U64(all), Value::Unsigned(value)) => all[at] == value,
-                (Data::I32(all), Value::Signed(value)) => i64::from(all[at]) == value,
-                (Data::Time(all), Value::Time(value)) => all[at] == value,
-                (Data::Bytes16(all), Value::Address(value)) => all[at] == mapped(value),
-                (Data::Bytes16(all), Value::Labels(value)) => all[at][..value.len()] == *value,
-                (Data::Text(offsets, bytes), Value::Text(value)) => {
-                    bytes[offsets[at] as usize..offsets[at + 1] as usize] == *value
-                }
-                _ => false,
-            };
-            assert!(same, "{field:?} of row {at}: {value:?}");
-            had[field as usize] = true;
-            values += 1;
-        });
+        visit(
+            row,
+            &message,
+            &content,
+            &mut Values(|field, value: Value<'_>| {
+                let column = column(&columns, field);
+                assert!(column.is_valid(at), "{field:?}");
+                let same = match (&column.data, value) {
+                    (Data::U8(all), Value::Unsigned(value)) => u64::from(all[at]) == value,
+                    (Data::U16(all), Value::Unsigned(value)) => u64::from(all[at]) == value,
+                    (Data::U32(all), Value::Unsigned(value)) => u64::from(all[at]) == value,
+                    (Data::U64(all), Value::Unsigned(value)) => all[at] == value,
+                    (Data::I32(all), Value::Signed(value)) => i64::from(all[at]) == value,
+                    (Data::Time(all), Value::Signed(value)) => all[at] == value,
+                    (Data::Bytes16(all), Value::Address(value)) => all[at] == mapped(value),
+                    (Data::Bytes16(all), Value::Labels(value)) => all[at][..value.len()] == *value,
+                    (Data::Text(offsets, bytes), Value::Text(value)) => {
+                        bytes[offsets[at] as usize..offsets[at + 1] as usize] == *value
+                    }
+                    _ => false,
+                };
+                assert!(same, "{field:?} of row {at}: {value:?}");
+                had[field as usize] = true;
+                values += 1;
+            }),
+        );
         for (field, _, _) in FIELDS {
             if !had[field as usize] {
                 assert!(!columns[field as usize].as_ref().is_some_and(|column| column.is_valid(at)), "{field:?}");

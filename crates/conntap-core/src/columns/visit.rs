@@ -4,239 +4,261 @@ use std::net::IpAddr;
 
 use super::fields::Field;
 use crate::batch::Row;
-use crate::model::{Content, Counters, Expectation, Flow, ProtoInfo, SeqAdj, Tuple, Unknowns, names};
+use crate::model::{Content, Counters, Expectation, Flow, Gap, Kind, ProtoInfo, SeqAdj, Tuple, Unknowns, names};
 use crate::wire::Message;
 
-/// A value of a field.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Value<'a> {
-    Unsigned(u64),
-    Signed(i64),
+/// Takes the fields of a row, each by a method of its type. All calls are inlined, so that a field's number is a
+/// constant where it is used: this is what makes columns and JSON cheap.
+pub trait Visitor {
+    fn u8(&mut self, field: Field, value: u8);
+    fn u16(&mut self, field: Field, value: u16);
+    fn u32(&mut self, field: Field, value: u32);
+    fn u64(&mut self, field: Field, value: u64);
+    fn i32(&mut self, field: Field, value: i32);
     /// Nanoseconds since the epoch.
-    Time(i64),
-    Address(IpAddr),
-    Text(&'a [u8]),
-    Labels(&'a [u8]),
+    fn time(&mut self, field: Field, value: i64);
+    fn address(&mut self, field: Field, value: IpAddr);
+    fn labels(&mut self, field: Field, value: &[u8]);
+    /// Bytes from outside, as they came.
+    fn text(&mut self, field: Field, value: &[u8]);
+    /// A word of ours: ASCII, nothing to be escaped.
+    fn word(&mut self, field: Field, value: &str);
+    /// A text that is JSON already.
+    fn json(&mut self, field: Field, value: &str);
 }
 
-/// Hand every field that the row has to `see`, in no particular order.
+/// A value that knows its visitor's method.
+trait Give {
+    fn give(self, field: Field, to: &mut impl Visitor);
+}
+
+macro_rules! give {
+    ($($kind:ty => $method:ident),*) => {$(
+        impl Give for $kind {
+            #[inline(always)]
+            fn give(self, field: Field, to: &mut impl Visitor) {
+                to.$method(field, self);
+            }
+        }
+    )*};
+}
+give!(u8 => u8, u16 => u16, u32 => u32, u64 => u64, i32 => i32, IpAddr => address, &[u8] => text, &str => word);
+
+/// Nanoseconds as the kernel sends them; what i64 cannot hold (the year 2262) becomes its greatest value.
+struct Time(u64);
+
+impl Give for Time {
+    #[inline(always)]
+    fn give(self, field: Field, to: &mut impl Visitor) {
+        to.time(field, i64::try_from(self.0).unwrap_or(i64::MAX));
+    }
+}
+
+#[inline(always)]
+fn put<V: Give>(field: Field, value: Option<V>, to: &mut impl Visitor) {
+    if let Some(value) = value {
+        value.give(field, to);
+    }
+}
+
+/// Hand every field that the row has to `to`, in schema order.
 #[inline]
-pub fn visit<'a>(row: &Row, message: &Message<'_>, content: &Content<'a>, see: &mut impl FnMut(Field, Value<'_>)) {
-    see(Field::Kind, Value::Text(row.kind.name().as_bytes()));
-    see(Field::ReceivedNs, Value::Time(row.received_ns));
+pub fn visit(row: &Row, message: &Message<'_>, content: &Content<'_>, to: &mut impl Visitor) {
+    to.word(Field::Kind, row.kind.name());
+    to.time(Field::ReceivedNs, row.received_ns);
     match content {
         Content::Flow(flow) => {
-            port(message, see);
-            visit_flow(flow, see);
+            put(Field::EventNs, flow.event_ns.map(Time), to);
+            put(Field::Portid, causer(row, message), to);
+            visit_flow(flow, to);
         }
         Content::Expectation(expectation) => {
-            port(message, see);
-            visit_expectation(expectation, see);
+            put(Field::Portid, causer(row, message), to);
+            visit_expectation(expectation, to);
         }
-        Content::Gap(gap) => {
-            number(Field::Lost, gap.lost, see);
-            see(Field::GapAfterNs, Value::Time(gap.after_ns));
-            see(Field::GapBeforeNs, Value::Time(gap.before_ns));
-        }
+        Content::Gap(gap) => visit_gap(gap, to),
     }
 }
 
+/// In a table's rows the port is that of our own socket.
 #[inline]
-fn number<T: Into<u64>>(field: Field, value: Option<T>, see: &mut impl FnMut(Field, Value<'_>)) {
-    if let Some(value) = value {
-        see(field, Value::Unsigned(value.into()));
-    }
+fn causer(row: &Row, message: &Message<'_>) -> Option<u32> {
+    (message.port != 0 && !matches!(row.kind, Kind::Entry | Kind::ExpEntry)).then_some(message.port)
 }
 
-#[inline]
-fn time(field: Field, value: Option<u64>, see: &mut impl FnMut(Field, Value<'_>)) {
-    if let Some(value) = value {
-        see(field, Value::Time(i64::try_from(value).unwrap_or(i64::MAX)));
-    }
+fn visit_gap(gap: &Gap, to: &mut impl Visitor) {
+    put(Field::Lost, gap.lost, to);
+    to.time(Field::GapAfterNs, gap.after_ns);
+    to.time(Field::GapBeforeNs, gap.before_ns);
 }
 
+/// Family, protocol and the original tuple; of an expectation the expected tuple stands in its place.
 #[inline]
-fn address(field: Field, value: Option<IpAddr>, see: &mut impl FnMut(Field, Value<'_>)) {
-    if let Some(value) = value {
-        see(field, Value::Address(value));
-    }
+fn original(family: u8, tuple: &Tuple, to: &mut impl Visitor) {
+    to.u8(Field::Family, family);
+    put(Field::L4proto, tuple.l4proto, to);
+    put(Field::Protocol, tuple.l4proto.and_then(names::l4proto), to);
+    put(Field::OrigSrc, tuple.src, to);
+    put(Field::OrigDst, tuple.dst, to);
+    put(Field::OrigSport, tuple.sport, to);
+    put(Field::OrigDport, tuple.dport, to);
+    put(Field::OrigIcmpType, tuple.icmp_type, to);
+    put(Field::OrigIcmpCode, tuple.icmp_code, to);
+    put(Field::OrigIcmpId, tuple.icmp_id, to);
 }
 
-#[inline]
-fn text(field: Field, value: Option<&[u8]>, see: &mut impl FnMut(Field, Value<'_>)) {
-    if let Some(value) = value {
-        see(field, Value::Text(value));
-    }
-}
-
-fn port(message: &Message<'_>, see: &mut impl FnMut(Field, Value<'_>)) {
-    number(Field::Portid, (message.port != 0).then_some(message.port), see);
-}
-
-/// Both tuples of a flow, or the expected tuple in the place of the original one.
-#[inline]
-fn protocol(tuple: &Tuple, see: &mut impl FnMut(Field, Value<'_>)) {
-    number(Field::L4proto, tuple.l4proto, see);
-    text(Field::Protocol, tuple.l4proto.and_then(names::l4proto).map(str::as_bytes), see);
+fn master(tuple: &Tuple, to: &mut impl Visitor) {
+    put(Field::MasterSrc, tuple.src, to);
+    put(Field::MasterDst, tuple.dst, to);
+    put(Field::MasterL4proto, tuple.l4proto, to);
+    put(Field::MasterSport, tuple.sport, to);
+    put(Field::MasterDport, tuple.dport, to);
 }
 
 #[inline]
-fn original(tuple: &Tuple, see: &mut impl FnMut(Field, Value<'_>)) {
-    address(Field::OrigSrc, tuple.src, see);
-    address(Field::OrigDst, tuple.dst, see);
-    number(Field::OrigSport, tuple.sport, see);
-    number(Field::OrigDport, tuple.dport, see);
-    number(Field::OrigIcmpType, tuple.icmp_type, see);
-    number(Field::OrigIcmpCode, tuple.icmp_code, see);
-    number(Field::OrigIcmpId, tuple.icmp_id, see);
-}
-
-fn master(tuple: &Tuple, see: &mut impl FnMut(Field, Value<'_>)) {
-    address(Field::MasterSrc, tuple.src, see);
-    address(Field::MasterDst, tuple.dst, see);
-    number(Field::MasterL4proto, tuple.l4proto, see);
-    number(Field::MasterSport, tuple.sport, see);
-    number(Field::MasterDport, tuple.dport, see);
-}
-
-#[inline]
-fn visit_flow(flow: &Flow<'_>, see: &mut impl FnMut(Field, Value<'_>)) {
-    number(Field::Family, Some(flow.family), see);
-    protocol(&flow.orig, see);
-    original(&flow.orig, see);
-    number(Field::OrigZone, flow.orig.zone, see);
-    address(Field::ReplySrc, flow.reply.src, see);
-    address(Field::ReplyDst, flow.reply.dst, see);
-    number(Field::ReplySport, flow.reply.sport, see);
-    number(Field::ReplyDport, flow.reply.dport, see);
-    number(Field::ReplyIcmpType, flow.reply.icmp_type, see);
-    number(Field::ReplyIcmpCode, flow.reply.icmp_code, see);
-    number(Field::ReplyIcmpId, flow.reply.icmp_id, see);
-    number(Field::ReplyZone, flow.reply.zone, see);
+fn visit_flow(flow: &Flow<'_>, to: &mut impl Visitor) {
+    original(flow.family, &flow.orig, to);
+    put(Field::OrigZone, flow.orig.zone, to);
+    put(Field::ReplySrc, flow.reply.src, to);
+    put(Field::ReplyDst, flow.reply.dst, to);
+    put(Field::ReplySport, flow.reply.sport, to);
+    put(Field::ReplyDport, flow.reply.dport, to);
+    put(Field::ReplyIcmpType, flow.reply.icmp_type, to);
+    put(Field::ReplyIcmpCode, flow.reply.icmp_code, to);
+    put(Field::ReplyIcmpId, flow.reply.icmp_id, to);
+    put(Field::ReplyZone, flow.reply.zone, to);
     if let Some(tuple) = &flow.master {
-        master(tuple, see);
+        master(tuple, to);
     }
-    number(Field::Status, flow.status, see);
+    put(Field::Status, flow.status, to);
     if let Some(info) = &flow.protoinfo {
-        proto_info(info, see);
+        state(info, to);
     }
-    number(Field::Timeout, flow.timeout, see);
-    number(Field::Mark, flow.mark, see);
-    number(Field::Zone, flow.zone, see);
+    put(Field::Timeout, flow.timeout, to);
+    put(Field::Mark, flow.mark, to);
+    put(Field::Zone, flow.zone, to);
     if let Some(labels) = flow.labels {
-        see(Field::Labels, Value::Labels(labels));
+        to.labels(Field::Labels, labels);
     }
-    number(Field::Id, flow.id, see);
-    text(Field::Helper, flow.helper, see);
-    number(Field::UseCount, flow.use_count, see);
-    counters(flow.counters_orig, [Field::OrigPackets, Field::OrigBytes], see);
-    counters(flow.counters_reply, [Field::ReplyPackets, Field::ReplyBytes], see);
-    time(Field::EventNs, flow.event_ns, see);
-    time(Field::StartNs, flow.start_ns, see);
-    time(Field::StopNs, flow.stop_ns, see);
-    number(Field::Secmark, flow.secmark, see);
-    text(Field::Secctx, flow.secctx, see);
-    seq_adj(flow.seq_adj_orig, [Field::SeqAdjOrigPos, Field::SeqAdjOrigBefore, Field::SeqAdjOrigAfter], see);
-    seq_adj(flow.seq_adj_reply, [Field::SeqAdjReplyPos, Field::SeqAdjReplyBefore, Field::SeqAdjReplyAfter], see);
+    put(Field::Id, flow.id, to);
+    put(Field::Helper, flow.helper, to);
+    if let Some(info) = flow.helper_info {
+        to.word(Field::HelperInfo, &hex(info));
+    }
+    put(Field::UseCount, flow.use_count, to);
+    counters(flow.counters_orig.as_ref(), [Field::OrigPackets, Field::OrigBytes], to);
+    counters(flow.counters_reply.as_ref(), [Field::ReplyPackets, Field::ReplyBytes], to);
+    put(Field::StartNs, flow.start_ns.map(Time), to);
+    put(Field::StopNs, flow.stop_ns.map(Time), to);
+    put(Field::Secmark, flow.secmark, to);
+    put(Field::Secctx, flow.secctx, to);
+    if let Some(info) = &flow.protoinfo {
+        details(info, to);
+    }
+    seq_adj(flow.seq_adj_orig, [Field::SeqAdjOrigPos, Field::SeqAdjOrigBefore, Field::SeqAdjOrigAfter], to);
+    seq_adj(flow.seq_adj_reply, [Field::SeqAdjReplyPos, Field::SeqAdjReplyBefore, Field::SeqAdjReplyAfter], to);
     if let Some(synproxy) = &flow.synproxy {
-        number(Field::SynproxyIsn, synproxy.isn, see);
-        number(Field::SynproxyIts, synproxy.its, see);
-        number(Field::SynproxyTsoff, synproxy.tsoff, see);
+        put(Field::SynproxyIsn, synproxy.isn, to);
+        put(Field::SynproxyIts, synproxy.its, to);
+        put(Field::SynproxyTsoff, synproxy.tsoff, to);
     }
     if flow.has_unknown {
-        unknown(flow.unknown(), see);
+        unknown(flow.unknown(), to);
     }
 }
 
 #[inline]
-fn counters(counters: Option<Counters>, [packets, bytes]: [Field; 2], see: &mut impl FnMut(Field, Value<'_>)) {
+fn counters(counters: Option<&Counters>, [packets, bytes]: [Field; 2], to: &mut impl Visitor) {
     if let Some(counters) = counters {
-        number(packets, counters.packets, see);
-        number(bytes, counters.bytes, see);
+        put(packets, counters.packets, to);
+        put(bytes, counters.bytes, to);
     }
 }
 
-fn seq_adj(adjust: Option<SeqAdj>, [position, before, after]: [Field; 3], see: &mut impl FnMut(Field, Value<'_>)) {
-    let Some(adjust) = adjust else { return };
-    number(position, adjust.correction_pos, see);
-    for (field, offset) in [(before, adjust.offset_before), (after, adjust.offset_after)] {
-        if let Some(offset) = offset {
-            see(field, Value::Signed(offset.into()));
-        }
-    }
-}
-
-#[inline]
-fn proto_info(info: &ProtoInfo, see: &mut impl FnMut(Field, Value<'_>)) {
-    match info {
-        ProtoInfo::Tcp { state: number_of, wscale_orig, wscale_reply, flags_orig, flags_reply } => {
-            state(Field::TcpState, &names::TCP_STATES, *number_of, see);
-            number(Field::TcpWscaleOrig, *wscale_orig, see);
-            number(Field::TcpWscaleReply, *wscale_reply, see);
-            number(Field::TcpFlagsOrig, flags_orig.map(|(flags, _)| flags), see);
-            number(Field::TcpFlagsReply, flags_reply.map(|(flags, _)| flags), see);
-        }
-        ProtoInfo::Dccp { state: number_of, role, handshake_seq } => {
-            state(Field::DccpState, &names::DCCP_STATES, *number_of, see);
-            number(Field::DccpRole, *role, see);
-            number(Field::DccpHandshakeSeq, *handshake_seq, see);
-        }
-        ProtoInfo::Sctp { state: number_of, vtag_orig, vtag_reply } => {
-            state(Field::SctpState, &names::SCTP_STATES, *number_of, see);
-            number(Field::SctpVtagOrig, *vtag_orig, see);
-            number(Field::SctpVtagReply, *vtag_reply, see);
-        }
+fn seq_adj(adjust: Option<SeqAdj>, [position, before, after]: [Field; 3], to: &mut impl Visitor) {
+    if let Some(adjust) = adjust {
+        put(position, adjust.correction_pos, to);
+        put(before, adjust.offset_before, to);
+        put(after, adjust.offset_after, to);
     }
 }
 
 #[inline]
-fn state(field: Field, names: &[&str], number: Option<u8>, see: &mut impl FnMut(Field, Value<'_>)) {
-    let Some(number) = number else { return };
+fn state(info: &ProtoInfo, to: &mut impl Visitor) {
+    let (field, names) = match info {
+        ProtoInfo::Tcp { .. } => (Field::TcpState, &names::TCP_STATES),
+        ProtoInfo::Sctp { .. } => (Field::SctpState, &names::SCTP_STATES),
+        ProtoInfo::Dccp { .. } => (Field::DccpState, &names::DCCP_STATES),
+    };
+    let Some(number) = info.state() else { return };
     match names.get(usize::from(number)) {
-        Some(name) => see(field, Value::Text(name.as_bytes())),
-        None => see(field, Value::Text(format!("UNKNOWN_{number}").as_bytes())), // a newer kernel's
+        Some(name) => to.word(field, name),
+        None => to.word(field, &format!("UNKNOWN_{number}")), // a newer kernel's
     }
 }
 
-fn visit_expectation(expectation: &Expectation<'_>, see: &mut impl FnMut(Field, Value<'_>)) {
-    number(Field::Family, Some(expectation.family), see);
-    protocol(&expectation.tuple, see);
-    original(&expectation.tuple, see);
-    master(&expectation.master, see);
-    address(Field::MaskSrc, expectation.mask.src, see);
-    address(Field::MaskDst, expectation.mask.dst, see);
-    number(Field::MaskSport, expectation.mask.sport, see);
-    number(Field::MaskDport, expectation.mask.dport, see);
-    number(Field::Timeout, expectation.timeout, see);
-    number(Field::Id, expectation.id, see);
-    text(Field::Helper, expectation.helper, see);
-    number(Field::Zone, expectation.zone, see);
-    number(Field::ExpFlags, expectation.flags, see);
-    number(Field::Class, expectation.class, see);
-    number(Field::NatDir, expectation.nat_dir, see);
-    if let Some(tuple) = &expectation.nat_tuple {
-        address(Field::NatSrc, tuple.src, see);
-        number(Field::NatSport, tuple.sport, see);
+/// What protocols tell besides their state.
+#[inline]
+fn details(info: &ProtoInfo, to: &mut impl Visitor) {
+    match info {
+        ProtoInfo::Tcp { wscale_orig, wscale_reply, flags_orig, flags_reply, .. } => {
+            put(Field::TcpWscaleOrig, *wscale_orig, to);
+            put(Field::TcpWscaleReply, *wscale_reply, to);
+            put(Field::TcpFlagsOrig, flags_orig.map(|(flags, _)| flags), to);
+            put(Field::TcpFlagsReply, flags_reply.map(|(flags, _)| flags), to);
+        }
+        ProtoInfo::Sctp { vtag_orig, vtag_reply, .. } => {
+            put(Field::SctpVtagOrig, *vtag_orig, to);
+            put(Field::SctpVtagReply, *vtag_reply, to);
+        }
+        ProtoInfo::Dccp { role, handshake_seq, .. } => {
+            put(Field::DccpRole, *role, to);
+            put(Field::DccpHandshakeSeq, *handshake_seq, to);
+        }
     }
-    text(Field::Function, expectation.function, see);
+}
+
+fn visit_expectation(expectation: &Expectation<'_>, to: &mut impl Visitor) {
+    original(expectation.family, &expectation.tuple, to);
+    master(&expectation.master, to);
+    put(Field::Timeout, expectation.timeout, to);
+    put(Field::Zone, expectation.zone, to);
+    put(Field::Id, expectation.id, to);
+    put(Field::Helper, expectation.helper, to);
+    put(Field::MaskSrc, expectation.mask.src, to);
+    put(Field::MaskDst, expectation.mask.dst, to);
+    put(Field::MaskSport, expectation.mask.sport, to);
+    put(Field::MaskDport, expectation.mask.dport, to);
+    put(Field::ExpFlags, expectation.flags, to);
+    put(Field::Class, expectation.class, to);
+    put(Field::Function, expectation.function, to);
+    put(Field::NatDir, expectation.nat_dir, to);
+    if let Some(tuple) = &expectation.nat_tuple {
+        put(Field::NatSrc, tuple.src, to);
+        put(Field::NatSport, tuple.sport, to);
+    }
     if expectation.has_unknown {
-        unknown(expectation.unknown(), see);
+        unknown(expectation.unknown(), to);
     }
 }
 
 /// `{"40":"0011","1.2.77":"ff"}`
-fn unknown(found: Unknowns<'_>, see: &mut impl FnMut(Field, Value<'_>)) {
+#[cold]
+fn unknown(found: Unknowns<'_>, to: &mut impl Visitor) {
     let mut out = String::from("{");
     for attribute in found {
         let path: Vec<String> = attribute.path().iter().map(u16::to_string).collect();
-        let hex: String = attribute.payload.iter().map(|byte| format!("{byte:02x}")).collect();
         if out.len() > 1 {
             out.push(',');
         }
-        out.push_str(&format!("\"{}\":\"{hex}\"", path.join(".")));
+        out.push_str(&format!("\"{}\":\"{}\"", path.join("."), hex(attribute.payload)));
     }
     if out.len() > 1 {
         out.push('}');
-        see(Field::Unknown, Value::Text(out.as_bytes()));
+        to.json(Field::Unknown, &out);
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

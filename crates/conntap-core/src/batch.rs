@@ -20,6 +20,14 @@ pub struct Row {
     pub received_ns: i64,
 }
 
+impl Row {
+    /// The same row, received at another time.
+    #[must_use]
+    pub fn received_at(self, received_ns: i64) -> Self {
+        Self { received_ns, ..self }
+    }
+}
+
 /// A message that is no row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {

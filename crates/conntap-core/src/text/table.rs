@@ -109,6 +109,12 @@ impl FlowTable {
         Self { widths: [6, 21, 21, 2, 28, 13, 6, 7, 7, 6, 8], ..Self::new(style) }
     }
 
+    /// Columns that have something to show so far.
+    #[must_use]
+    pub fn shown(&self) -> usize {
+        self.widths.iter().filter(|width| **width > 0).count()
+    }
+
     /// Widen the columns for a row that will be written.
     pub fn measure(&mut self, flow: &Flow<'_>, environment: &mut dyn Environment) {
         self.fill(flow, environment);
@@ -237,6 +243,12 @@ impl ExpectationTable {
     #[must_use]
     pub fn fixed(style: HumanStyle) -> Self {
         Self { widths: [1, 7, 28, 26, 6, 44, 9], ..Self::new(style) }
+    }
+
+    /// Columns that have something to show so far.
+    #[must_use]
+    pub fn shown(&self) -> usize {
+        self.widths.iter().filter(|width| **width > 0).count()
     }
 
     /// Widen the columns for a row that will be written.

@@ -118,7 +118,7 @@ def _sctp(flow: Flow) -> dict[str, object]:
     from conntap._core import Batch, Formatter
 
     words = Formatter("save").format(Batch.of([(flow.message(), flow.received_ns)])).decode().split()
-    values = dict(zip(words, words[1:], strict=False))
+    values = {words[at]: words[at + 1] for at in range(len(words) - 1)}
     return {
         "sctp_state": SCTP_STATES.index(values["--state"]) if values.get("--state") in SCTP_STATES else 0,
         "sctp_vtag_orig": int(values.get("--orig-vtag", 0)),

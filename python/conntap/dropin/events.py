@@ -5,12 +5,11 @@ from __future__ import annotations
 from .messages import banner, failure
 from .output import warn
 from .selection import selection
+from .signals import on_end
 from .style import formatter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FrameType
-
     from conntap._core import Batch, Listener
 
     from .output import Output
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["follow"]
 
-_SIGINT, _SIGTERM = 2, 15
 _FLOW_GROUPS = ((1, 1), (2, 2), (4, 3))  # bit of words.EVENTS, multicast group
 _EXPECT_GROUPS = [4, 5, 6]
+_BUFFER_BYTES = 64 << 20  # asked for without -b; only what waits takes memory
 _WAIT_MS = 100  # how late a signal may be noticed
 
 _OVERRUN = """\
@@ -33,11 +32,11 @@ Please, check --buffer-size in conntrack(8) manpage.
 def follow(plan: Plan, output: Output, quiet: bool) -> int:
     """-E: show events until SIGINT or SIGTERM; then the summary and status 0."""
     del quiet
+    stop = _Stop()
     listener = _listen(plan)
     if plan.buffer_size is not None:
         warn(f"NOTICE: Netlink socket buffer size has been set to {listener.buffer_bytes} bytes.\n")
     form = formatter(plan)
-    stop = _Stop()
     shown = 0
     while not stop.asked:
         batch = listener.receive(_WAIT_MS)
@@ -56,16 +55,15 @@ def follow(plan: Plan, output: Output, quiet: bool) -> int:
 
 
 class _Stop:
-    """Notes that SIGINT or SIGTERM came. A signal that was ignored when we started stays ignored."""
+    """Notes that a signal asked for the end."""
+
+    __slots__ = ("asked",)
 
     def __init__(self) -> None:
-        import _signal
-
         self.asked = False
-        for number in (_SIGINT, _SIGTERM):
-            _signal.signal(number, self._ask)
+        on_end(self._ask)
 
-    def _ask(self, _: int, __: FrameType | None) -> None:
+    def _ask(self) -> None:
         self.asked = True
 
 
@@ -78,7 +76,9 @@ def _listen(plan: Plan) -> Listener:
         else [group for bit, group in _FLOW_GROUPS if "event-mask" not in plan.given or plan.events & bit]
     )
     try:
-        return Listener(groups, selection(plan), buffer_bytes=max(plan.buffer_size or 0, 0))
+        return Listener(
+            groups, selection(plan), buffer_bytes=_BUFFER_BYTES if plan.buffer_size is None else plan.buffer_size
+        )
     except OSError as error:
         from os import strerror
 

@@ -28,11 +28,25 @@ def load(program: str, path: str, output: Output) -> int:
         Stop: a line is wrong, and nothing was done; or the kernel refused one, and those before it stay done.
     """
     plans = [_plan(program, words) for words in map(split, _lines(path)) if words]
+    _share_output(plans)
     from .commands import carry_out
 
     for plan in plans:
         carry_out(plan, output, from_file=True)
     return 0
+
+
+def _share_output(plans: list[Plan]) -> None:
+    """Let -o of any line act on all of them, as in the original; nothing else of a line acts on another one."""
+    from .words import join_output
+
+    output = 0
+    for plan in plans:
+        output = join_output(output, plan.output)
+    label_map = next((plan.label_map for plan in plans if plan.label_map), b"")
+    for plan in plans:
+        plan.output = output
+        plan.label_map = label_map
 
 
 def split(line: str) -> list[str]:

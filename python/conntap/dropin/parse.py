@@ -158,17 +158,14 @@ class _Parser:
         self.plan.events |= words.parse_words(argument or "", words.EVENTS, self.warn)
 
     def output(self, _: Option, argument: str | None) -> None:
-        plan = self.plan
-        plan.output |= words.parse_words(argument or "", words.OUTPUT, self.warn)
-        save = words.OUTPUT[-1][1]
-        if plan.output & save and plan.output != save:
-            raise messages.failure("cannot combine save output with any other output type, use -o save only")
+        more = words.parse_words(argument or "", words.OUTPUT, self.warn)
+        self.plan.output = words.join_output(self.plan.output, more)
 
     def timeout(self, _: Option, argument: str | None) -> None:
         self.plan.timeout = u32(atoi(argument or ""))
 
     def buffer(self, _: Option, argument: str | None) -> None:
-        self.plan.buffer_size = atoi(argument or "")
+        self.plan.buffer_size = max(0, min(atoi(argument or ""), 0x7FFFFFFF))
 
     def flag(self, _: Option, argument: str | None) -> None:
         """-z: that it was given is all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import signals
 from .messages import COMPATIBLE, Stop, version
 from .output import Output, warn
 
@@ -11,12 +12,10 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_SIGPIPE = 13
-
 
 def run(program: str, words: list[str]) -> int:
     """Run one command line, `program` being the name it was called by; return the exit status."""
-    _die_of_sigpipe()
+    signals.defaults()
     output = Output(1)
     try:
         try:
@@ -59,10 +58,3 @@ def _help(program: str, plan: Plan, output: Output) -> None:
     output.write(fsencode(usage(program)))
     if plan.protonum is not None:
         output.write(protocol_usage(plan.protocol, plan.protonum).encode())
-
-
-def _die_of_sigpipe() -> None:
-    """Give SIGPIPE its default action back: Python ignores it, and then writing fails with a message instead."""
-    import _signal  # the C half of `signal`, whose Python half costs a millisecond at start
-
-    _signal.signal(_SIGPIPE, _signal.SIG_DFL)

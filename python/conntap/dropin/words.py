@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from .messages import usage_fault
+from .messages import failure, usage_fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ASSURED", "CONFIRMED", "EVENTS", "OUTPUT", "SEEN_REPLY", "STATUS", "parse_status", "parse_words"]
+__all__ = [
+    "ASSURED",
+    "CONFIRMED",
+    "EVENTS",
+    "OUTPUT",
+    "SEEN_REPLY",
+    "STATUS",
+    "join_output",
+    "parse_status",
+    "parse_words",
+]
 
 SEEN_REPLY, ASSURED, CONFIRMED = 2, 4, 8
 
@@ -42,6 +52,19 @@ def parse_words(text: str, words: tuple[tuple[str, int], ...], warn: Callable[[s
             raise usage_fault(f"Bad parameter `{text[at:]}'")
         bits |= found
         at += len(word) + 1
+    return bits
+
+
+def join_output(before: int, more: int) -> int:
+    """Return the bits of two lists of -o words together.
+
+    Raises:
+        Stop: `save` stands beside another form.
+    """
+    bits = before | more
+    save = OUTPUT[-1][1]
+    if bits & save and bits != save:
+        raise failure("cannot combine save output with any other output type, use -o save only")
     return bits
 
 

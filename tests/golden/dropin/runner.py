@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from golden.dropin.transcripts import Transcript
 
-__all__ = ["Result", "Runner", "unavailable"]
+__all__ = ["Result", "Runner", "no_other_users", "unavailable"]
 
 TOOLS = Path(__file__).parent / "tools"
 DEADLINE_SECONDS = 30
@@ -133,6 +133,11 @@ def unavailable() -> str:
     return ""
 
 
+def no_other_users() -> str:
+    """Return why a case cannot be run as another user; empty if it can."""
+    return "" if os.geteuid() == 0 else "only root can run a program as another user"
+
+
 @contextmanager
 def workshop() -> Iterator[Path]:
     """Make a folder that ordinary users may enter, and remove it at the end."""
@@ -142,7 +147,6 @@ def workshop() -> Iterator[Path]:
         yield folder
 
 
-def our_program(folder: Path) -> Path:
+def our_program() -> Path:
     """Return the installed script `conntap-conntrack`."""
-    del folder
     return Path(sys.executable).with_name("conntap-conntrack")

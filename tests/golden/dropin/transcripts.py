@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Transcript", "masked", "read"]
+__all__ = ["Transcript", "masked", "read", "write"]
 
 WHILE_IT_RUNS = "(while it runs) "
 STOPPED = re.compile(r"   # stopped by SIG(\w+)$")
@@ -64,6 +64,15 @@ def read(path: Path) -> Transcript:
     )
 
 
+def write(head: Path, status: int, stdout: str, stderr: str) -> bytes:
+    """Return the bytes of a transcript with the head of another file."""
+    lines = head.read_bytes().partition(b"exit: ")[0]
+    parts = [b"exit: %d\n" % status]
+    for name, text in ((b"stdout", stdout.encode()), (b"stderr", stderr.encode())):
+        parts.append(b"%s: %d\n%s\n" % (name, len(text), text))
+    return lines + b"".join(parts) + b"end\n"
+
+
 def _data(rest: bytes, key: bytes) -> tuple[str, bytes]:
     head, _, rest = rest.partition(b"\n")
     length = int(head.removeprefix(key))
@@ -84,8 +93,7 @@ MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\[(start|stop)=\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\]", r"[\1=TIME]"),
         (r"<(start|stop)>\d{19}<", r"<\1>NS<"),
         (r"<when>(<(\w+)>\d+</\2>){7}</when>", "<when/>"),
-        (r"^\[\d{8,}\.\d{6}\]\t", "[TIME]\t"),
-        (r"^\[\d{8,}\.\d{1,6} *\]\t", "[LEFT TIME]\t"),
+        (r"^\[\d{8,}\.(?=.{6}\])\d+ *\]\t", "[TIME]\t"),
         (r"size has been set to \d+ bytes", "size has been set to N bytes"),
     )
 )
@@ -99,8 +107,11 @@ CPU = re.compile(r"(=)\d+")
 OVERRUN = re.compile(r"(?:WARNING: We have hit ENOBUFS!.*\n.*\n.*manpage\.\n)+")
 
 
-def masked(text: str, volatile: str) -> str:
-    """Replace what may differ. Timeouts count down from round numbers: they are rounded up to the next ten."""
+def masked(text: str, case: Transcript | None = None) -> str:
+    """Replace what may differ. Timeouts count down from round numbers: they are rounded up to the next ten.
+
+    With the case that `text` is the data of, lines of listings are sorted, for the kernel's order is that of a hash.
+    """
     for pattern, mask in MASKS:
         text = pattern.sub(mask, text)
     text = TIMEOUT.sub(_rounded, text)
@@ -110,7 +121,7 @@ def masked(text: str, volatile: str) -> str:
         text = "".join(
             dict.fromkeys(re.sub(r"^cpu=\d+ *\t", "cpu=N\t", CPU.sub("=N", s)) for s in text.splitlines(True))
         )
-    if "order of lines" in volatile:
+    if case and not case.signal and "2>&1" not in case.command:
         text = "".join(sorted(text.splitlines(keepends=True)))
     return text
 

@@ -333,6 +333,25 @@ fn gap_rows_always_pass() {
     assert!(matches("new and tcp and not tcp", &bytes));
 }
 
+#[test]
+fn every_example_of_the_documentation_parses() {
+    let text = std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/filter.md")).unwrap();
+    let mut examples = 0;
+    for block in text.split("```filter\n").skip(1) {
+        for line in block.split("```").next().unwrap().lines() {
+            parse(line);
+            examples += 1;
+        }
+    }
+    assert!(examples > 30, "{examples}");
+}
+
+#[test]
+fn filters_go_between_threads() {
+    fn check<T: Send + Sync + Clone>() {}
+    check::<Filter>();
+}
+
 proptest! {
     #[test]
     fn no_text_panics(text in "\\PC{0,60}") {

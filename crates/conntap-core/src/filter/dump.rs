@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use super::ast::{EXPECTATION_KINDS, Ends, Field, Net, Node, Test, kind_bit};
+use super::ast::{Ends, Field, Net, Node, Test, kind_bit};
 use super::reduce::{Goal, reduce};
 use crate::model::{Flow, Kind, Tuple};
 use crate::wire::constants::*;
@@ -91,7 +91,7 @@ pub(crate) fn flows(node: &Node, quirks: &Quirks) -> DumpPlan {
 
 /// Dumps of expectations know one criterion: the family.
 pub(crate) fn expectations(node: &Node) -> DumpPlan {
-    let goal = reduce(node, EXPECTATION_KINDS);
+    let goal = reduce(node, kind_bit(Kind::ExpEntry));
     let criteria = Flow { family: family(&goal), ..Flow::default() };
     let (mut kernel, mut here) = (Vec::new(), Vec::new());
     for part in goal.conjuncts() {

@@ -46,9 +46,9 @@ fn write_all(filter: &Filter, out: &mut String) -> std::fmt::Result {
         }
     }
     writeln!(out, "\ndump of flows")?;
-    plan(&filter.dump_plan(&Quirks::default()), out)?;
+    plan(&filter.dump_plan(&Quirks::default()), filter.uses_event_kinds(), out)?;
     writeln!(out, "\ndump of expectations")?;
-    plan(&filter.expectation_dump_plan(), out)?;
+    plan(&filter.expectation_dump_plan(), filter.uses_event_kinds(), out)?;
     writeln!(out, "\nevery row that the kernel lets through is put to the whole filter here")
 }
 
@@ -85,9 +85,13 @@ fn events(
     Ok(())
 }
 
-fn plan(plan: &DumpPlan, out: &mut String) -> std::fmt::Result {
+fn plan(plan: &DumpPlan, event_kinds: bool, out: &mut String) -> std::fmt::Result {
     if plan.nothing {
-        return writeln!(out, "  no entry can pass");
+        return writeln!(
+            out,
+            "  no entry can pass{}",
+            if event_kinds { ": entries of a dump are no events" } else { "" }
+        );
     }
     if plan.kernel.is_empty() && plan.here.is_empty() {
         return writeln!(out, "  all pass");

@@ -249,6 +249,15 @@ mod tests {
     }
 
     #[test]
+    fn every_word_is_documented() {
+        let text = include_str!("../../../../docs/filter.md");
+        let documented: Vec<_> = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).collect();
+        for (name, _) in WORDS {
+            assert!(documented.contains(name), "{name} is missing in docs/filter.md");
+        }
+    }
+
+    #[test]
     fn a_slip_finds_its_word_and_nonsense_finds_none() {
         let near = |text| nearest(text, WORDS.iter().map(|(name, _)| *name));
         assert_eq!(near("dprot"), Some("dport"));

@@ -1,12 +1,16 @@
 //! Invariant: datagrams appended to one batch, some rows refused, leave the rows kept before untouched; a batch is
-//! written in every form without panic, and the same whether whole or row by row.
+//! written in every form without panic, and the same whether whole or row by row. What people read is text without
+//! control characters: a recording from elsewhere must not write to the terminal's state.
 //!
 //! Input: pieces, each a byte of choices (bit 0: refuse all rows, bit 1: a GAP first, bit 2: clear the batch first),
 //! a length of two bytes, little-endian, and so many bytes of a datagram.
 
 use conntap_core::batch::{Batch, Scan};
 use conntap_core::model::Gap;
-use conntap_core::text::{ConntrackStyle, Formatter, LabelMap, Nowhere, SaveStyle, SaveWord, Style, XmlStyle};
+use conntap_core::text::tables::Tables;
+use conntap_core::text::{
+    ConntrackStyle, Formatter, HumanStyle, LabelMap, Nowhere, SaveStyle, SaveWord, Style, XmlStyle,
+};
 
 pub fn run(data: &[u8]) {
     let (mut batch, mut scan) = (Batch::default(), Scan::default());
@@ -45,6 +49,15 @@ pub fn run(data: &[u8]) {
         }
         formatter.finish(&mut single);
         assert!(whole == single);
+    }
+    let mut lines = Vec::new();
+    let human = HumanStyle { width: 80, ..HumanStyle::default() };
+    Formatter::new(Style::Human(human.clone())).format(&batch, &mut Nowhere::default(), &mut lines);
+    let mut table = Vec::new();
+    Tables::new(human).format(&batch, &mut Nowhere::default(), &mut table);
+    for text in [lines, table] {
+        let text = String::from_utf8(text).expect("text for people is UTF-8");
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
     }
 }
 

@@ -1,8 +1,12 @@
 //! Invariant: any text is a filter or an error that points into the text; a filter's canonical text parses back to an
-//! equal filter, and both decide alike on every row.
+//! equal filter, and both decide alike on every row. What its socket program refuses in the kernel is never wanted.
 
 use conntap_core::batch::{Batch, Scan};
-use conntap_core::filter::{Filter, Resolve};
+use conntap_core::filter::{Filter, Quirks, Resolve};
+
+/// The BPF machine of the property tests.
+#[path = "../../crates/conntap-core/tests/filter_support/mod.rs"]
+mod support;
 
 /// Some names, so that the ways through them are tried.
 struct Names;
@@ -59,9 +63,21 @@ pub fn run(data: &[u8]) {
     for row in ROWS {
         batch.append(row, 1, &mut |_, _, _| true, &mut scan);
     }
+    let program = filter.bpf();
     for (row, message, content) in batch.iter() {
         let wanted = filter.matches(row.kind, &content, &message);
         assert_eq!(wanted, again.matches(row.kind, &content, &message));
         assert!(wanted || !filter.is_everything());
+        if let Some(program) = &program {
+            let passes = support::run(&program.insns, batch.row_bytes(row)).expect("the kernel takes the program") != 0;
+            assert!(passes || !wanted, "{text:?} loses a row");
+            assert!(passes == wanted || !program.complete, "{text:?} is said to be exact");
+        }
     }
+    for sound in [false, true] {
+        let quirks = Quirks { ipv6_addresses: sound, tuples: sound, status: sound, zone: sound };
+        let _ = filter.dump_plan(&quirks);
+    }
+    let _ = (filter.expectation_dump_plan(), filter.groups(), filter.uses_event_kinds());
+    assert!(!filter.explain().is_empty());
 }

@@ -1,6 +1,6 @@
 //! Invariant: datagrams appended to one batch, some rows refused, leave the rows kept before untouched; a batch is
-//! written in every form without panic, and the same whether whole or row by row. What people read is text without
-//! control characters: a recording from elsewhere must not write to the terminal's state.
+//! written in every form without panic, and the same whether whole or row by row (the rows of a dump take a shorter way when whole). What people read is text without
+//! control characters: a recording from elsewhere must not write to the terminal's state. JSON is an object a line.
 //!
 //! Input: pieces, each a byte of choices (bit 0: refuse all rows, bit 1: a GAP first, bit 2: clear the batch first),
 //! a length of two bytes, little-endian, and so many bytes of a datagram.
@@ -50,6 +50,13 @@ pub fn run(data: &[u8]) {
         formatter.finish(&mut single);
         assert!(whole == single);
     }
+    for (row, message, content) in batch.iter() {
+        let mut line = Vec::new();
+        conntap_core::json::write_row(&mut line, row, &message, &content);
+        assert_eq!(line.iter().position(|byte| *byte == b'\n'), line.len().checked_sub(1));
+        let value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
+        assert!(value.is_object());
+    }
     let mut lines = Vec::new();
     let human = HumanStyle { width: 80, ..HumanStyle::default() };
     Formatter::new(Style::Human(human.clone())).format(&batch, &mut Nowhere::default(), &mut lines);
@@ -65,6 +72,7 @@ fn styles() -> Vec<Style> {
     let labels = Some(LabelMap::parse(b"0 eins\n7 sieben\n127 last\n"));
     vec![
         Style::Conntrack(ConntrackStyle::default()),
+        Style::Conntrack(ConntrackStyle { events: false, userspace: false, ..ConntrackStyle::default() }),
         Style::Conntrack(ConntrackStyle {
             extended: true,
             id: true,

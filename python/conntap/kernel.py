@@ -83,7 +83,8 @@ class Conntrack:
         Args:
             where: filter text or compiled filter; empty for all. What the kernel can filter it does.
             family: "ipv4" or "ipv6"; None for both.
-            zero: set the counters of every entry read to zero, atomically with the reading.
+            zero: set the counters of every entry read to zero, atomically with the reading. Only for the whole
+                table: the kernel's part of a filter lets more entries through than it wants.
 
         Returns:
             An iterable of `Flow`; also `.batches()`, `.arrow()` and the Arrow stream protocol. Each iteration
@@ -92,13 +93,15 @@ class Conntrack:
 
         Raises:
             FilterError: *where* does not parse.
-            UsageError: *where* asks for event kinds, which a table has not.
+            UsageError: *where* asks for event kinds, which a table has not; or *zero* with a filter.
         """
         compiled = as_filter(where)
         if compiled is not None and compiled.uses_event_kinds:
             raise UsageError("a table has no events: 'new', 'update' and 'destroy' select nothing here")
         if family not in FAMILIES:
             raise UsageError(f"unknown family '{family}': ipv4 or ipv6")
+        if zero and compiled is not None:
+            raise UsageError("zeroing is for the whole table: a filter would have entries zeroed that it does not show")
         table = "flows-zero" if zero else "flows"
         return Flows(lambda: self.requests.dump(table, compiled, family=FAMILIES[family]))
 

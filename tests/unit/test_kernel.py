@@ -102,6 +102,11 @@ def test_counters_are_zeroed_as_they_are_read(ct):
     assert len(list(ct.flows(zero=True))) == 1
 
 
+def test_zeroing_with_a_filter_is_refused_since_it_would_zero_more_than_it_shows(ct):
+    with pytest.raises(UsageError, match="whole table"):
+        ct.flows("src 192.0.2.0/24", zero=True)
+
+
 def test_statistics_have_names(ct):
     assert ct.limit() > 0
     assert {"cpu", "found", "insert_failed", "drop", "early_drop"} <= set(ct.stats()[0])
@@ -117,7 +122,11 @@ def test_an_expectation_needs_a_master_with_a_helper(ct):
     side = {"src": "198.51.100.9", "dst": "192.0.2.1", "l4proto": 6, "sport": 0, "dport": 41222}
     mask = {"src": "255.255.255.255", "dst": "255.255.255.255", "l4proto": 6, "sport": 0, "dport": 65535}
     master = {"src": "192.0.2.1", "dst": "198.51.100.9", "l4proto": 6, "sport": 1, "dport": 21}
-    fields = {f"{name}_{key}": value for name, part in (("tuple", side), ("mask", mask), ("master", master)) for key, value in part.items()}
+    fields = {
+        f"{name}_{key}": value
+        for name, part in (("tuple", side), ("mask", mask), ("master", master))
+        for key, value in part.items()
+    }
     ct.requests.expectation("create", {**fields, "timeout": 60})
     [expectation] = ct.expectations("helper ftp")
     assert expectation.tuple.dport == 41222

@@ -68,8 +68,8 @@ impl Requests {
             _ => return Err(errors::UsageError::new_err(format!("unknown table '{table}'"))),
         };
         let filter = filter.cloned();
-        // Only the flow table takes criteria.
-        let pushable = matches!(table, request::Table::Flows | request::Table::FlowsZero);
+        // Only the flow table takes criteria; never while zeroing: they let through more than is wanted.
+        let pushable = table == request::Table::Flows;
         let criteria = filter.as_ref().filter(|_| pushable).map(|filter| filter.criteria());
         let started = py.detach(|| {
             lock(&self.0).dump(|seq| {
@@ -529,6 +529,7 @@ impl Listener {
         counters.set_item("gaps", listener.gaps)?;
         counters.set_item("truncated", listener.truncated)?;
         counters.set_item("reads", listener.reads)?;
+        counters.set_item("buffer_bytes", state.listener.buffer_bytes().unwrap_or_default())?;
         Ok(counters)
     }
 

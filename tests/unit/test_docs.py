@@ -18,7 +18,10 @@ LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 TO_COME = {"sinks/", "pipeline.py"}
 
 
-FOLDERS = "crates docs examples fuzz/fuzz_targets packaging python schema scripts tests/contract tests/unit benches"
+FOLDERS = (
+    "benches crates docs examples fuzz/fuzz_targets packaging python schema scripts "
+    "tests/contract tests/golden tests/lab tests/property tests/unit"
+)
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import ast
 import subprocess
 import sys
 
@@ -36,9 +36,8 @@ REPORT = """
 import sys as _s
 _before = set(_s.modules)
 {code}
-import json as _j
 _s.stdout.flush()
-print("\\n" + _j.dumps(sorted(set(_s.modules) - _before - {{"json", "json.decoder", "json.encoder", "json.scanner"}})))
+print("\\n" + repr(sorted(set(_s.modules) - _before)))
 """
 
 
@@ -47,7 +46,7 @@ def loaded_by(code: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-I", "-c", REPORT.format(code=code)], capture_output=True, text=True, check=True
     )
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    return set(ast.literal_eval(done.stdout.splitlines()[-1]))
 
 
 def foreign(modules: set[str]) -> set[str]:

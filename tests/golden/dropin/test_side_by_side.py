@@ -39,7 +39,9 @@ udp1 5001 5002 reply; tcp1 5105 5106; ping1 77; dnat1 5003; pasv1 5101 5102
 """
 LISTINGS = (
     "-L", "-L -f ipv6", "-L -o extended,id", "-L -o ktimestamp", "-L -o xml", "-L -o xml,ktimestamp", "-L -o save",
-    "-L -o labels", "-L -p tcp -n", "-L -p udp -g", "-L -p tcp -j", "-L -p udp -m 0x10/0xf0", "-L -u ASSURED", "-L -u !ASSURED", "-L -w 5",
+    "-L -o labels", "-L -p tcp -n", "-L -p udp -g", "-L -p tcp -j",
+    "-L -p udp -m 0x10/0xf0", "-L -u ASSURED", "-L -u !ASSURED",
+    "-L -w 5",
     "-L -s 10.0.0.0/28", "-L -s 10.0.0.3 --mask-src 255.0.0.3", "-L -d 2001:db8:1::/64 -o id", "-L -p tcp --dport 443",
     "-L -p tcp --state SYN_SENT", "-L -p icmp --icmp-type 8", "-L -r 10.0.1.7", "-L --orig-zone 5", "-L dying",
     "-L unconfirmed", "-L expect", "-L expect -o xml", "-C", "-C expect", "-S", "-S expect",

@@ -140,6 +140,23 @@ fn a_drop_count_without_a_gap_row_becomes_a_gap() {
 }
 
 #[test]
+fn a_loss_is_counted_once_whether_a_gap_row_or_a_drop_count_says_it_even_at_the_end() {
+    let gap = |lost| (Gap { lost: Some(lost), after_ns: 10, before_ns: 20 }.encode(), 20, None);
+    let cases = [
+        (vec![(message(0), 10, None), gap(5)], 5), // nothing behind it that could carry a drop count
+        (vec![gap(5), (message(0), 21, None)], 5),
+        (vec![(message(0), 10, None), (message(0), 21, Some(3))], 3),
+        (vec![gap(5), (message(0), 21, None), (message(0), 22, Some(3)), gap(1)], 9),
+    ];
+    for (rows, lost) in cases {
+        let mut reader = Reader::new();
+        reader.feed(&write(&rows, None));
+        while reader.next().is_some() {}
+        assert_eq!(reader.counters().lost, lost);
+    }
+}
+
+#[test]
 fn statistics_come_back() {
     let statistics = Statistics {
         start_ns: Some(1_790_000_000_123_456_789),

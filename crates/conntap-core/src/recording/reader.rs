@@ -65,7 +65,7 @@ pub struct Counters {
     pub other_linktypes: u64,
     /// Packets that the capture cut short.
     pub cut: u64,
-    /// Sum of the drop counts.
+    /// Events lost, as GAP rows and drop counts say.
     pub lost: u64,
     /// By [`RecordingError::counter`].
     pub refused: [u64; 8],
@@ -270,7 +270,6 @@ impl Reader {
         let cut = found.original_len.saturating_sub(u32::try_from(found.len).unwrap_or(u32::MAX));
         self.counters.packets = self.counters.packets.saturating_add(1);
         self.counters.cut = self.counters.cut.saturating_add(u64::from(cut > 0));
-        self.counters.lost = self.counters.lost.saturating_add(found.dropcount.unwrap_or_default());
         let foreign = self.is_foreign();
         let from = start.saturating_add(COOKED_LEN);
         let datagram = self.buffer.get_mut(from..start.saturating_add(found.len)).unwrap_or_default();
@@ -283,7 +282,12 @@ impl Reader {
             after_ns: self.last_ns.unwrap_or(found.received_ns),
             before_ns: found.received_ns,
         });
-        self.after_gap = gap_of(datagram).is_some();
+        // Each loss is counted once: by its GAP row, or by the drop count where there is no such row.
+        let row = gap_of(datagram);
+        for said in [gap, row].into_iter().flatten() {
+            self.counters.lost = self.counters.lost.saturating_add(said.lost.unwrap_or_default());
+        }
+        self.after_gap = row.is_some();
         self.last_ns = Some(found.received_ns);
         Packet {
             received_ns: found.received_ns,

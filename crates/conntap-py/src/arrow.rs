@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+use ::arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchIterator, StructArray, make_array};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow_data::ArrayData;
-use ::arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use conntap_core::columns::{Column, Columns, Data, FIELDS, Type};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi::c_str;
@@ -160,10 +160,36 @@ impl ArrowTable {
     }
 }
 
+/// Rows of one record batch of a table: few enough to be handed on early, enough that a column is long.
+const ROWS: usize = 65_536;
+
 /// Collects batches into an `ArrowTable`.
 #[pyclass(frozen, module = "conntap._core")]
 #[derive(Default)]
-pub struct ColumnsBuilder(Mutex<Vec<RecordBatch>>);
+pub struct ColumnsBuilder(Mutex<Building>);
+
+#[derive(Default)]
+struct Building {
+    done: Vec<RecordBatch>,
+    open: Option<Columns>,
+}
+
+impl Building {
+    fn append(&mut self, batch: &conntap_core::batch::Batch) -> Result<(), ArrowError> {
+        // The first columns grow as they need; whoever has filled one record batch will likely fill the next.
+        let expected = if self.done.is_empty() { batch.len() } else { ROWS };
+        let open = self.open.get_or_insert_with(|| Columns::new(expected));
+        open.append(batch);
+        if open.rows() < ROWS { Ok(()) } else { self.close() }
+    }
+
+    fn close(&mut self) -> Result<(), ArrowError> {
+        if let Some(columns) = self.open.take() {
+            self.done.push(record_batch(columns)?);
+        }
+        Ok(())
+    }
+}
 
 #[pymethods]
 impl ColumnsBuilder {
@@ -177,13 +203,14 @@ impl ColumnsBuilder {
         if batch.0.is_empty() {
             return Ok(());
         }
-        let made = py.detach(|| record_batch(Columns::of(&batch.0))).map_err(|error| arrow(&error))?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(made);
-        Ok(())
+        let appended = py.detach(|| self.0.lock().unwrap_or_else(PoisonError::into_inner).append(&batch.0));
+        appended.map_err(|error| arrow(&error))
     }
 
     /// The table; the builder is empty again.
-    fn finish(&self) -> ArrowTable {
-        ArrowTable(std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+    fn finish(&self, py: Python<'_>) -> PyResult<ArrowTable> {
+        let mut building = py.detach(|| std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)));
+        py.detach(|| building.close()).map_err(|error| arrow(&error))?;
+        Ok(ArrowTable(building.done))
     }
 }

@@ -78,7 +78,8 @@ fn entry(number: u32) -> Flow<'static> {
             flags_orig: None,
             flags_reply: None,
         }),
-        nat_src: (!six && number.is_multiple_of(2)).then(|| NatRange { min: Some(outside.into()), ..NatRange::default() }),
+        nat_src: (!six && number.is_multiple_of(2))
+            .then(|| NatRange { min: Some(outside.into()), ..NatRange::default() }),
         ..Flow::default()
     }
 }

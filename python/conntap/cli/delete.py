@@ -39,6 +39,8 @@ def delete(
         raise click.UsageError("say which: a filter, or --all for the whole table")
     if everything and limit:
         raise click.UsageError("--limit goes with a filter, not with --all")
+    if expectations and limit and not dry_run:
+        raise click.UsageError("--limit goes with connections, not with --expectations")
     with conntap.open(netns) as ct:
         if dry_run:
             from conntap.cli.output import make_formatter

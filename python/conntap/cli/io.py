@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from typing import BinaryIO, TextIO
 
 __all__ = ["IO"]
+
+#: What messages have beyond ASCII.
+IN_ASCII = str.maketrans({"·": "-", "→": "->", "…": "...", "⊕": "(+)", "⊖": "(-)"})
 
 
 class IO:
@@ -20,9 +24,10 @@ class IO:
         color: ANSI colours are welcome on `out`.
         ascii: only ASCII signs.
         debug: show tracebacks and samples.
+        stuck: a write was given up half way, since nobody read; no more can be written.
     """
 
-    __slots__ = ("ascii", "color", "debug", "err", "is_tty", "out", "width")
+    __slots__ = ("ascii", "color", "debug", "err", "is_tty", "out", "stuck", "width")
 
     def __init__(
         self,
@@ -42,6 +47,7 @@ class IO:
         self.color = color
         self.ascii = ascii
         self.debug = debug
+        self.stuck = False
 
     @classmethod
     def of_process(cls) -> IO:
@@ -64,6 +70,18 @@ class IO:
             self.out.write(data)
             self.out.flush()
 
+    def abandoned(self) -> bool:
+        """Has the reader of `out` gone? Told without writing, so that a quiet stream need not wait for an event."""
+        try:
+            descriptor = self.out.fileno()
+        except OSError:
+            return False
+        watched = select.poll()
+        watched.register(descriptor, 0)  # POLLERR and POLLHUP come unasked
+        return bool(watched.poll(0))
+
     def say(self, text: str) -> None:
         """Tell the person something that is not data."""
+        if self.ascii:
+            text = text.translate(IN_ASCII)
         print(text, file=self.err, flush=True)

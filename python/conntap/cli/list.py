@@ -22,7 +22,9 @@ SORT_KEYS = ("bytes", "packets", "age", "timeout")
 @filter_argument
 @output_options
 @netns_option
-@click.option("--sort", type=click.Choice(SORT_KEYS), help="Largest first. Reads the whole table before the first line.")
+@click.option(
+    "--sort", type=click.Choice(SORT_KEYS), help="Largest first. Reads the whole table before the first line."
+)
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the first N rows.")
 @click.option("--zero", is_flag=True, help="Set all counters to zero as they are read (no FILTER).")
 @click.pass_obj

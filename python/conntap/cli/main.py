@@ -77,15 +77,23 @@ def print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 
 @click.group(
     cls=LazyGroup,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Examples: conntap watch 'tcp and dport 22' · conntap list nat · conntap expect --watch",
 )
 @click.option("--debug", is_flag=True, help="Show tracebacks, and samples of what could not be read.")
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="Show the version.")
-@click.pass_obj
-def cli(io: IO, debug: bool) -> None:
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="Show the version."
+)
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
     """Tap Linux connection tracking: connections, NAT and helper expectations, live."""
+    io: IO = ctx.obj
     io.debug = io.debug or debug
+    if ctx.invoked_subcommand is None:
+        io.say(ctx.get_help())
+        ctx.exit(2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,11 +107,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     io = IO.of_process()
     code = run(list(arguments), io)
     try:
+        if io.stuck:
+            drop_stdout()
         sys.stdout.flush()
     except BrokenPipeError:
-        # Nobody reads any more; keep the interpreter from flushing into the closed pipe once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_stdout()
+    except OSError as error:
+        drop_stdout()
+        io.say(f"conntap: writing the output: {error.strerror}")
+        return 1
     return code
+
+
+def drop_stdout() -> None:
+    """Let what is still buffered go nowhere: the interpreter would flush it at its end, and fail or wait for ever."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(arguments: list[str], io: IO) -> int:
@@ -117,7 +135,7 @@ def run(arguments: list[str], io: IO) -> int:
         return done.exit_code
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "conntap"
-        io.say(f"{command}: {error.format_message().rstrip('.')}")
+        io.say(f"{command}: {words_of(error)}")
         io.say(f"hint: {command} --help")
         return 2
     except click.ClickException as error:
@@ -128,21 +146,36 @@ def run(arguments: list[str], io: IO) -> int:
     except BrokenPipeError:
         return 0
     except ConntapError as error:
-        if io.debug:
-            raise
+        show_traceback(io)
         tell(error, io)
         return error.exit_code
     except OSError as error:
-        if io.debug:
-            raise
+        show_traceback(io)
         io.say(f"conntap: {error.filename or ''}{': ' if error.filename else ''}{error.strerror or error}")
         return 1
     except Exception as error:
-        if io.debug:
-            raise
+        show_traceback(io)
         io.say(f"conntap: this is a bug: {type(error).__name__}: {error}")
         io.say("hint: conntap --debug shows where; please report it with the command that you typed")
         return 1
+
+
+def show_traceback(io: IO) -> None:
+    """With --debug: where the error that is being handled came from."""
+    if io.debug:
+        import traceback
+
+        traceback.print_exc(file=io.err)
+
+
+def words_of(error: click.UsageError) -> str:
+    """Click's message in our manner: lower case, no full stop, the likely word behind a comma."""
+    if isinstance(error, click.NoSuchOption):
+        close = error.possibilities or []
+        advice = f", did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
+        return f"there is no option '{error.option_name}'{advice}"
+    text = error.format_message().rstrip(".")
+    return text[:1].lower() + text[1:]
 
 
 def tell(error: ConntapError, io: IO) -> None:

@@ -61,7 +61,9 @@ def output_options(command: F) -> F:
     """How rows look."""
     for option in (
         click.option("--ascii", is_flag=True, help="Only ASCII signs."),
-        click.option("--color/--no-color", default=None, help="Colours (default: on a terminal, unless NO_COLOR is set)."),
+        click.option(
+            "--color/--no-color", default=None, help="Colours (default: on a terminal, unless NO_COLOR is set)."
+        ),
         click.option("--utc", is_flag=True, help="Times in UTC."),
         click.option("--names", is_flag=True, help="Names of hosts, looked up in the background and kept."),
         click.option(

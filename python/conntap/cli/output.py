@@ -24,6 +24,7 @@ def make_formatter(
     table: bool = False,
 ) -> _core.Formatter:
     """Make the formatter for these options; `table` asks for columns with a heading instead of event lines."""
+    io.ascii = io.ascii or ascii
     style = "json" if json_ else format_
     if style == "human" and table:
         style = "table"
@@ -35,7 +36,7 @@ def make_formatter(
     return _core.Formatter(
         style,
         color=io.color if color is None else color,
-        ascii=io.ascii or ascii,
+        ascii=io.ascii,
         utc=utc,
         width=io.width,
         services=service_names() if style in ("human", "table") else None,

@@ -41,17 +41,24 @@ def record(
     from conntap.cli.stream import Stream
     from conntap.recording import RecordWriter
 
+    if path == "-" and io.is_tty:
+        raise click.UsageError(
+            "a recording is no text for a terminal: name a file, or send it on, as in … record - | …"
+        )
     text = " ".join(words)
     stream = Stream(io, count=count, duration=duration, summary=summary)
     with conntap.open(netns) as ct, ct.events(text, reliable=reliable, buffer_bytes=buffer_bytes) as events:
         listener = events.listener
-        with RecordWriter(path, overwrite=overwrite, where=text, description=f"netns {netns}" if netns else "") as file:
-            if io.is_tty or path != "-":
-                io.say(f"recording to {path}; ctrl+c ends it")
-            if with_table:
-                for table in (ct.flows(text), ct.expectations(text)):
-                    for batch in table.batches():
-                        file.write(batch)
-            stream.live(listener.receive, file.write)
-            file.close(events.counters)
-        stream.finish(events.counters, sample=listener.sample)
+        description = f"netns {netns}" if netns else ""
+        try:
+            with RecordWriter(path, overwrite=overwrite, where=text, description=description) as file:
+                if path != "-":
+                    io.say(f"recording to {path}; ctrl+c ends it")
+                if with_table:
+                    for table in (ct.flows(text), ct.expectations(text)):
+                        for batch in table.batches():
+                            file.write(batch)
+                stream.live(listener.receive, file.write)
+                file.close(events.counters)
+        finally:
+            stream.finish(events.counters, sample=listener.sample)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from conntap.cli.options import filter_argument, output_options, stream_options
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from conntap import _core
     from conntap.cli.io import IO
 
 __all__ = ["replay"]
@@ -36,20 +39,27 @@ def replay(
     """Show what FILE holds ("-" for stdin)."""
     from conntap.cli.output import make_formatter
     from conntap.cli.stream import Stream
+    from conntap.errors import RecordingError, UsageError
     from conntap.recording import Recording, RecordWriter
 
-    recording = Recording(path)
+    try:
+        recording = Recording(path)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
     stream = Stream(io, count=count, duration=duration, summary=summary)
-    batches = recording.batches(" ".join(words))
-    if write:
-        with RecordWriter(write, overwrite=overwrite, where=" ".join(words)) as file:
-            stream.finite(batches, file.write)
-    else:
-        formatter = make_formatter(io, **output)
-        stream.finite(batches, lambda batch: io.write(formatter.format(batch)))
-        if stream.ended_by != "pipe":
-            io.write(formatter.finish())
-    batches.close()
-    for fault in recording.faults:
-        io.say(f"warning: {path} {fault}")
-    stream.finish(recording.counters, sample=recording.sample)
+    batches = cast("Generator[_core.Batch]", recording.batches(" ".join(words)))  # it can be closed
+    try:
+        if write:
+            with RecordWriter(write, overwrite=overwrite, where=" ".join(words)) as file:
+                stream.finite(batches, file.write)
+        else:
+            formatter = make_formatter(io, **output)
+            stream.finite(batches, lambda batch: io.write(formatter.format(batch)))
+            stream.end(formatter)
+    except RecordingError as error:
+        raise UsageError(str(error), hint=error.hint) from error  # the file's name was the mistake
+    finally:
+        batches.close()
+        for fault in recording.faults if stream.ended_by != "error" else []:
+            io.say(f"warning: {path} {fault}")
+        stream.finish(recording.counters, sample=recording.sample)

@@ -8,15 +8,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from conntap import _core
     from conntap.cli.io import IO
 
 __all__ = ["Stream"]
 
-#: How long one wait lasts at most; the stream looks at its limits in between.
+#: How long one wait lasts at most; the stream looks at its limits and its reader in between.
 TICK_MS = 200
+#: How long a write may go on after a signal, when nobody reads.
+GRACE_SECONDS = 1.0
 
 
 class Stream:
@@ -24,10 +26,13 @@ class Stream:
 
     Attributes:
         kinds: rows written, by kind.
-        ended_by: "count", "duration", "signal", "pipe" or "end".
+        ended_by: "count", "duration", "signal", "pipe", "error" or "end".
     """
 
-    __slots__ = ("count", "deadline", "ended_by", "io", "kinds", "started", "summary")
+    __slots__ = (
+        "_finite", "_stopping", "_writing",
+        "count", "deadline", "ended_by", "io", "kinds", "started", "summary",
+    )  # fmt: skip
 
     def __init__(self, io: IO, *, count: int | None, duration: float | None, summary: str | None) -> None:
         self.io = io
@@ -36,19 +41,25 @@ class Stream:
         self.deadline = None if duration is None else self.started + duration
         self.summary = summary
         self.kinds: dict[str, int] = {}
-        self.ended_by = "end"
+        self.ended_by = "error"  # until it has ended otherwise
+        self._finite = self._stopping = self._writing = False
         if summary:
-            open(summary, "a", encoding="utf-8").close()  # a file that cannot be written is told before the work
+            try:
+                open(summary, "a", encoding="utf-8").close()  # a file that cannot be written is told before the work
+            except OSError as error:
+                from conntap.errors import UsageError
+
+                raise UsageError(f"--summary {summary}: {error.strerror}") from error
 
     @property
-    def rows(self) -> int:
-        """Rows written so far."""
-        return sum(self.kinds.values())
+    def events(self) -> int:
+        """Events written so far; a gap is none."""
+        return sum(self.kinds.values()) - self.kinds.get("GAP", 0)
 
     def live(self, receive: Callable[[int], _core.Batch | None], write: Callable[[_core.Batch], None]) -> None:
         """Hand batches from `receive(timeout_ms)` to `write` until a limit, a signal or a closed pipe."""
         with self._endings():
-            while True:
+            while not self._stopping:
                 timeout = TICK_MS
                 if self.deadline is not None:
                     left = self.deadline - time.monotonic()
@@ -57,51 +68,92 @@ class Stream:
                         return
                     timeout = min(timeout, max(1, int(left * 1000)))
                 batch = receive(timeout)
-                if batch is not None and self._take(batch, write):
+                if batch is not None:
+                    if self._take(batch, write):
+                        return
+                elif self.io.abandoned():
+                    self.ended_by = "pipe"
                     return
+            self.ended_by = "signal"
 
     def finite(self, batches: Iterator[_core.Batch], write: Callable[[_core.Batch], None]) -> None:
         """Hand batches to `write` until there are no more."""
+        self._finite = True
         with self._endings():
             for batch in batches:
                 if self._take(batch, write):
                     return
+                if self._stopping:
+                    self.ended_by = "signal"
+                    return
                 if self.deadline is not None and time.monotonic() >= self.deadline:
                     self.ended_by = "duration"
                     return
+            self.ended_by = "end"
+
+    def end(self, formatter: _core.Formatter) -> None:
+        """Write what closes the output, where there is still somebody to read it."""
+        if self.ended_by != "pipe" and not self.io.stuck:
+            with self._endings():
+                self._writing = True
+                self.io.write(formatter.finish())
+                self._writing = False
 
     def _take(self, batch: _core.Batch, write: Callable[[_core.Batch], None]) -> bool:
-        if self.count is not None and self.rows + len(batch) >= self.count:
-            batch = batch.head(self.count - self.rows)
+        if self.count is not None and self.events + events_of(batch) >= self.count:
+            batch = head(batch, self.count - self.events)
             self.ended_by = "count"
         for kind, number in batch.kinds():
             self.kinds[kind] = self.kinds.get(kind, 0) + number
+        self._writing = True
         write(batch)
+        self._writing = False
         return self.ended_by == "count"
 
     @contextmanager
-    def _endings(self) -> Iterator[None]:
-        """Ctrl+c and SIGTERM end the stream in order; so does a reader that has gone."""
+    def _endings(self) -> Generator[None]:
+        """Ctrl+c, SIGTERM and a closed terminal end the stream in order; so does a reader that has gone.
+
+        A signal lets the row at hand come to its end. A write that stands still, since nobody reads, is given up
+        after a second or at the second signal; waiting for a file or a pipe to be read at the first.
+        """
 
         def stop(_number: int, _frame: object) -> None:
-            raise KeyboardInterrupt
+            again, self._stopping = self._stopping, True
+            if again or (self._finite and not self._writing):
+                raise KeyboardInterrupt
+            if self._writing:
+                signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
 
-        before = signal.signal(signal.SIGTERM, stop)
+        def give_up(_number: int, _frame: object) -> None:
+            if self._writing:
+                raise KeyboardInterrupt
+
+        # A signal that the parent had ignored (nohup, a shell's background) stays ignored.
+        wanted = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if heeded(number)]
+        before = [(number, signal.signal(number, stop)) for number in wanted]
+        before.append((signal.SIGALRM, signal.signal(signal.SIGALRM, give_up)))
         try:
             yield
         except KeyboardInterrupt:
             self.ended_by = "signal"
+            self.io.stuck = self._writing
         except BrokenPipeError:
             self.ended_by = "pipe"
+        except BaseException:
+            self.ended_by = "error"
+            raise
         finally:
-            signal.signal(signal.SIGTERM, before)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for number, handler in before:
+                signal.signal(number, handler)
 
     def finish(self, counters: dict[str, int], *, sample: tuple[str, bytes] | None = None) -> None:
         """Tell the sums: one line on stderr, all of them in the summary file."""
         seconds = time.monotonic() - self.started
         if self.summary:
             self._write_summary(counters, seconds)
-        if self.ended_by != "pipe":
+        if self.ended_by != "pipe" and (self.kinds or self.ended_by != "error"):
             self.io.say(self._line(counters, seconds))
         if sample and self.io.debug:
             self.io.say(f"first malformed message: {sample[0]}: {sample[1].hex()}")
@@ -110,7 +162,7 @@ class Stream:
         import json
 
         document = {
-            "rows": self.rows,
+            "rows": sum(self.kinds.values()),
             "kinds": self.kinds,
             "counters": counters,
             "ended_by": self.ended_by,
@@ -126,16 +178,38 @@ class Stream:
         announced = self.kinds.get("EXP_NEW", 0)
         if announced:
             parts.append(f"{announced:,} expectation{'' if announced == 1 else 's'}")
-        events = self.rows - self.kinds.get("GAP", 0)
-        line = f"{events:,} event{'' if events == 1 else 's'} in {seconds:.0f} s"
+        line = f"{self.events:,} event{'' if self.events == 1 else 's'}"
+        if not self._finite:
+            line += f" in {seconds:.0f} s"
         if parts:
             line += ": " + ", ".join(parts)
-        lost = counters.get("lost", 0)
-        line += f" · lost {lost:,}" if lost else " · nothing lost"
+        lost, gaps = counters.get("lost", 0), self.kinds.get("GAP", 0)
+        if lost:
+            line += f" · lost {lost:,}"
+        else:
+            line += f" · lost some, the kernel did not say how many ({gaps:,} gaps)" if gaps else " · nothing lost"
         if counters.get("filtered_here"):
             line += f" · filtered here {counters['filtered_here']:,}"
         malformed = sum(number for name, number in counters.items() if name.startswith("malformed"))
         malformed += counters.get("truncated", 0)
         if malformed:
             line += f" · malformed {malformed:,} (conntap --debug shows one)"
-        return line if not self.io.ascii else line.replace(" · ", " - ")
+        return line
+
+
+def heeded(number: signal.Signals) -> bool:
+    """Is this signal not ignored, as nohup and `&` in scripts ask for?"""
+    return signal.getsignal(number) is not signal.SIG_IGN
+
+
+def events_of(batch: _core.Batch) -> int:
+    """Count the rows that are events, without the gaps."""
+    return sum(number for kind, number in batch.kinds() if kind != "GAP")
+
+
+def head(batch: _core.Batch, events: int) -> _core.Batch:
+    """Return the rows of *batch* up to the given number of events, gaps before the last one included."""
+    rows = events
+    while events_of(found := batch.head(rows)) < events:
+        rows += 1
+    return found

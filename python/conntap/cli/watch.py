@@ -32,7 +32,7 @@ def watch(io: IO, words: tuple[str, ...], explain: bool, **options: Any) -> None
 
     text = " ".join(words)
     if explain:
-        io.write(Filter(text).explain().encode() + b"\n")
+        io.write(Filter(text).explain().rstrip().encode() + b"\n")
         return
     listen(io, text, **options)
 
@@ -59,10 +59,11 @@ def listen(
     with conntap.open(netns) as ct, ct.events(where, reliable=reliable, buffer_bytes=buffer_bytes) as events:
         tell_blind_spots(io, ct)
         listener = events.listener
-        stream.live(listener.receive, lambda batch: io.write(formatter.format(batch)))
-        if stream.ended_by != "pipe":
-            io.write(formatter.finish())
-        stream.finish(events.counters, sample=listener.sample)
+        try:
+            stream.live(listener.receive, lambda batch: io.write(formatter.format(batch)))
+            stream.end(formatter)
+        finally:
+            stream.finish(events.counters, sample=listener.sample)
 
 
 def tell_blind_spots(io: IO, ct: Conntrack) -> None:

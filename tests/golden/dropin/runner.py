@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from golden.dropin.transcripts import Transcript
 
-__all__ = ["Result", "Runner", "no_other_users", "unavailable"]
+__all__ = ["Result", "Runner", "unavailable"]
 
 TOOLS = Path(__file__).parent / "tools"
 DEADLINE_SECONDS = 30
@@ -131,11 +131,6 @@ def unavailable() -> str:
     if subprocess.run(probe, capture_output=True, check=False).returncode:
         return "no network namespace with connection tracking"
     return ""
-
-
-def no_other_users() -> str:
-    """Return why a case cannot be run as another user; empty if it can."""
-    return "" if os.geteuid() == 0 else "only root can run a program as another user"
 
 
 @contextmanager

@@ -103,6 +103,8 @@ def _plan(program: str, words: list[str]) -> Plan:
     plan = parse([program, *words], warn)
     where = column(plan.command, plan.table)
     if where not in _ALLOWED:
-        name = f"-{plan.command}{' expect' if plan.table == 'expect' else ''}"
+        # The original calls creating an expectation -C, and a line without a command "unknown".
+        letter = "C" if where == "Ie" else plan.command
+        name = f"-{letter}{' expect' if plan.table == 'expect' else ''}" if letter else "unknown"
         raise usage_fault(f"Cannot use command `{name}' with --load-file")
     return plan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .messages import usage_fault
-from .options import OPTIONS, column
+from .options import COLUMNS, OPTIONS, column
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,9 +50,10 @@ def _check(
     reply_words: tuple[str, str],
 ) -> None:
     given = plan.given
+    at = COLUMNS.index(where) if where in COLUMNS else -1  # commands without a column take no options
     either: list[bool] = []
     for option in options:
-        need = option.need(where)
+        need = option.commands[at] if at >= 0 else "."
         if need == "." and option.name in given:
             raise usage_fault(f"Illegal option `--{option.name}' with this command")
         if need == "1" and option.name not in given:

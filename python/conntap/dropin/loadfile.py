@@ -55,6 +55,8 @@ def split(line: str) -> list[str]:
     Raises:
         Stop: too many words, or a word that is too long.
     """
+    if '"' not in line:
+        return _within_limits([word for word in line.replace("\t", " ").replace("\n", " ").split(" ") if word])
     words: list[str] = []
     word: list[str] = []
     quoted = escaped = inside = False
@@ -75,10 +77,14 @@ def split(line: str) -> list[str]:
         else:
             word.append(character)
             inside = True
-        if len(word) > _LONGEST_WORD:
-            raise usage_fault("Parameter too long!")
     if inside:
         words.append("".join(word))
+    return _within_limits(words)
+
+
+def _within_limits(words: list[str]) -> list[str]:
+    if any(len(word) > _LONGEST_WORD for word in words):
+        raise usage_fault("Parameter too long!")
     if len(words) > _MOST_WORDS:
         raise usage_fault("too many arguments")
     return words

@@ -47,11 +47,6 @@ class Option:
         self.metavar = metavar
         self.help = help
 
-    def need(self, command: str) -> str:
-        """Return the mark for a command column; "." for commands that take no options."""
-        at = COLUMNS.index(command) if command in COLUMNS else -1
-        return self.commands[at] if at >= 0 else "."
-
 
 def column(command: str, table: str) -> str:
     """Return the column of a command letter on a table."""

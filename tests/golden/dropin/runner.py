@@ -89,6 +89,10 @@ class Runner:
             work.chmod(0o755)
             for part in ("setup", "actions", "command"):
                 (work / part).write_text(getattr(case, part) + "\n")
+            if case.name.startswith("229"):
+                # An entry is born without events where nobody on the whole system listens. Somebody may: say so.
+                events = "sysctl -qw net.netfilter.nf_conntrack_events"
+                (work / "setup").write_text(f"{events}=0\n{case.setup}\n{events}=2\n")
             script = "set -u\nip link set lo up\ncd $WORK\n" + (LABELS if case.name.startswith("25") else "")
             variables = {"WORK": name} | (_patience(case) if case.signal else {})
             subprocess.run(

@@ -18,7 +18,8 @@ COMMAND = ["conntap", "lab", "run", "ftp-active", "--color", "--utc"]
 
 def main() -> int:
     """Run the command and write the picture."""
-    done = subprocess.run([str(ROOT / ".venv/bin" / COMMAND[0]), *COMMAND[1:]], capture_output=True, text=True, check=True)
+    command = [str(ROOT / ".venv/bin" / COMMAND[0]), *COMMAND[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi(f"$ {' '.join(COMMAND[:4])}"))
     lines = [line for line in done.stdout.splitlines() if line.strip()]

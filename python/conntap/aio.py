@@ -1,8 +1,8 @@
 """The same handle for asyncio: every call is the blocking one, run where it does not block the event loop.
 
-    async with conntap.aio.open() as ct:
-        async for event in ct.events("tcp"):
-            ...
+async with conntap.aio.open() as ct:
+    async for event in ct.events("tcp"):
+        ...
 """
 
 from __future__ import annotations

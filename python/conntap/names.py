@@ -36,11 +36,11 @@ class HostNames:
                 threading.Thread(target=self._work, daemon=True, name="conntap-names").start()
         if len(self._known) >= KEPT:
             self._known.clear()
+        self._known[address] = None  # before the question: a quick answer must not be overwritten
         try:
             self._questions.put_nowait(address)
-            self._known[address] = None
         except queue.Full:
-            pass  # asked again with the next row
+            del self._known[address]  # asked again with the next row
         return None
 
     def _work(self) -> None:

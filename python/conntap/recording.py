@@ -99,7 +99,8 @@ class Recording:
                     import gzip
 
                     return gzip.open(self.path, "rb")
-                raise RecordingError(f"{self.path} is compressed with {name}", hint=f"{name} -dc {self.path} | conntap replay -")
+                hint = f"{name} -dc {self.path} | conntap replay -"
+                raise RecordingError(f"{self.path} is compressed with {name}", hint=hint)
         return file
 
     def events(self, where: str | Filter = "") -> Iterator[_core.Event]:
@@ -116,6 +117,9 @@ class Recording:
         for batch in self.batches(where):
             columns.append(batch)
         return columns.finish()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.arrow().__arrow_c_stream__(requested_schema)
 
 
 class RecordWriter:

@@ -4,7 +4,7 @@
 //! keeps the rows that are sound (and wanted); text, columns and Python objects are made from it on demand.
 
 use crate::model::{Content, Gap, KernelError, Kind, Stats, StatsKind};
-use crate::wire::constants::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_HDRLEN, NLMSG_NOOP};
+use crate::wire::constants::{NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_HDRLEN, NLMSG_NOOP};
 use crate::wire::{DecodeError, Message, Messages};
 
 /// A caller's test of a sound row: keep it?
@@ -18,14 +18,6 @@ pub struct Row {
     pub kind: Kind,
     /// Nanoseconds since the epoch, when the datagram was taken from the socket (or as the recording says).
     pub received_ns: i64,
-}
-
-impl Row {
-    /// The same row, received at another time.
-    #[must_use]
-    pub fn received_at(self, received_ns: i64) -> Self {
-        Self { received_ns, ..self }
-    }
 }
 
 /// A message that is no row.
@@ -48,7 +40,7 @@ pub struct Scan {
     pub filtered: u64,
     /// Rows kept.
     pub kept: u64,
-    /// Messages of other subsystems.
+    /// Messages of other subsystems, and requests.
     pub foreign: u64,
     /// By [`DecodeError::counter`].
     pub malformed: [u64; 4],
@@ -154,6 +146,10 @@ impl Batch {
                 scan.interrupted = true;
             }
             let size = message.body.len().saturating_add(NLMSG_HDRLEN);
+            if message.flags & NLM_F_REQUEST != 0 {
+                scan.foreign = scan.foreign.saturating_add(1); // on its way to the kernel: nlmon hears both ways
+                continue;
+            }
             let Some(kind) = Kind::of(&message) else {
                 scan.control(&message);
                 continue;

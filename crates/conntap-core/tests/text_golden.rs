@@ -521,8 +521,8 @@ fn reread_save(line: &str) -> String {
             "--icmp-code" | "--icmpv6-code" => flow.orig.icmp_code = value.parse().ok(),
             "--icmp-id" | "--icmpv6-id" => flow.orig.icmp_id = value.parse().ok(),
             "--state" => state = Some(value),
-            "--orig-vtag" => vtags.0 = value.parse().ok(),
-            "--reply-vtag" => vtags.1 = value.parse().ok(),
+            "--orig-vtag" => vtags.0 = value.parse().ok().map(u32::from_be),
+            "--reply-vtag" => vtags.1 = value.parse().ok().map(u32::from_be),
             other => panic!("{other}"),
         }
     }

@@ -1,4 +1,5 @@
-//! Request fields from a Python mapping: flat names as in docs/fields.md, plus those that only requests have.
+//! Request fields from a Python mapping: the names of docs/fields.md where a request has the same field; tuples of
+//! expectations as tuple_*, mask_*, master_*; `nat_src`, `seq_adj_orig`, `synproxy` … as Python tuples of their parts.
 
 use std::net::IpAddr;
 

@@ -39,6 +39,9 @@ fn namespace(py: Python<'_>, path: Option<PathBuf>) -> PyResult<Option<Namespace
     .transpose()
 }
 
+/// CPU and its counters by name.
+type NamedCounters = (u16, Vec<(String, u32)>);
+
 /// A socket that asks and changes.
 #[pyclass(frozen, module = "conntap._core")]
 pub struct Requests(Mutex<sys::Requests>);
@@ -183,7 +186,7 @@ impl Requests {
     }
 
     /// Counters: `kind` is cpu, global or expect. A list of (cpu, [(name, value)]).
-    fn stats(&self, py: Python<'_>, kind: &str) -> PyResult<Vec<(u16, Vec<(String, u32)>)>> {
+    fn stats(&self, py: Python<'_>, kind: &str) -> PyResult<Vec<NamedCounters>> {
         let what = "reading the kernel's counters";
         let found = match kind {
             "global" => {

@@ -36,5 +36,6 @@ mod _core {
     use super::text::Formatter;
 
     #[pymodule_export]
+    #[allow(non_upper_case_globals)] // Python's own name for it
     const __version__: &str = env!("CARGO_PKG_VERSION");
 }

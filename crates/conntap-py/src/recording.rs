@@ -138,7 +138,9 @@ impl RecordingReader {
         let found = state.reader.counters();
         state.totals.write(&counters)?;
         counters.set_item("received", found.packets)?;
-        counters.set_item("lost", found.lost)?;
+        // A capture by another program may tell its drops only in the file's own totals.
+        let told = state.reader.statistics().and_then(|totals| totals.lost).unwrap_or_default();
+        counters.set_item("lost", found.lost.max(told))?;
         counters.set_item("recording_other_blocks", found.other_blocks)?;
         counters.set_item("recording_other_protocols", found.other_protocols)?;
         counters.set_item("recording_requests", found.requests)?;

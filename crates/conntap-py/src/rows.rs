@@ -188,6 +188,14 @@ impl Flow {
             _ => None,
         })
     }
+    /// SCTP verification tags of packets of the original and the reply direction.
+    #[getter]
+    fn vtags(&self) -> PyResult<Option<(Option<u32>, Option<u32>)>> {
+        self.get(|flow| match flow.protoinfo {
+            Some(ProtoInfo::Sctp { vtag_orig, vtag_reply, .. }) => Some((vtag_orig, vtag_reply)),
+            _ => None,
+        })
+    }
     /// Seconds that are left.
     #[getter]
     fn timeout(&self) -> PyResult<Option<u32>> {

@@ -22,6 +22,7 @@ pub struct Formatter {
     system: System,
 }
 
+#[allow(clippy::large_enum_variant)] // one a formatter, never moved
 enum State {
     Text(text::Formatter),
     Tables(Tables),

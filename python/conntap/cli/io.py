@@ -66,9 +66,11 @@ class IO:
 
     def write(self, data: bytes) -> None:
         """Write data and hand it on at once: a reader of events waits for them."""
-        if data:
-            self.out.write(data)
-            self.out.flush()
+        rest = memoryview(data)
+        while rest:
+            # With PYTHONUNBUFFERED this is the bare file, which may take only a part.
+            rest = rest[self.out.write(rest) :]
+        self.out.flush()
 
     def abandoned(self) -> bool:
         """Has the reader of `out` gone? Told without writing, so that a quiet stream need not wait for an event."""

@@ -129,7 +129,11 @@ def run(arguments: list[str], io: IO) -> int:
     from conntap.errors import ConntapError
 
     try:
-        result: Any = cli.main(arguments, prog_name="conntap", obj=io, standalone_mode=False)
+        if "_CONNTAP_COMPLETE" in os.environ:
+            cli.main(arguments, prog_name="conntap", complete_var="_CONNTAP_COMPLETE")
+        # Not `cli.main`: a closed pipe is status 1 there.
+        with cli.make_context("conntap", arguments, obj=io) as ctx:
+            result: Any = cli.invoke(ctx)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as done:
         return done.exit_code

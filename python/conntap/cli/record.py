@@ -46,8 +46,12 @@ def record(
             "a recording is no text for a terminal: name a file, or send it on, as in … record - | …"
         )
     text = " ".join(words)
-    stream = Stream(io, count=count, duration=duration, summary=summary)
-    with conntap.open(netns) as ct, ct.events(text, reliable=reliable, buffer_bytes=buffer_bytes) as events:
+    stream = Stream(io, count=count, duration=duration, summary=summary, reliable=reliable)
+    with (
+        stream,
+        conntap.open(netns) as ct,
+        ct.events(text, reliable=reliable, buffer_bytes=buffer_bytes) as events,
+    ):
         listener = events.listener
         description = f"netns {netns}" if netns else ""
         try:

@@ -49,13 +49,14 @@ def replay(
     stream = Stream(io, count=count, duration=duration, summary=summary)
     batches = cast("Generator[_core.Batch]", recording.batches(" ".join(words)))  # it can be closed
     try:
-        if write:
-            with RecordWriter(write, overwrite=overwrite, where=" ".join(words)) as file:
-                stream.finite(batches, file.write)
-        else:
-            formatter = make_formatter(io, **output)
-            stream.finite(batches, lambda batch: io.write(formatter.format(batch)))
-            stream.end(formatter)
+        with stream:
+            if write:
+                with RecordWriter(write, overwrite=overwrite, where=" ".join(words)) as file:
+                    stream.finite(batches, file.write)
+            else:
+                formatter = make_formatter(io, **output)
+                stream.finite(batches, lambda batch: io.write(formatter.format(batch)))
+                stream.end(formatter)
     except RecordingError as error:
         raise UsageError(str(error), hint=error.hint) from error  # the file's name was the mistake
     finally:

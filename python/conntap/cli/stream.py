@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
+    from types import TracebackType
 
     from conntap import _core
     from conntap.cli.io import IO
@@ -26,23 +27,28 @@ class Stream:
 
     Attributes:
         kinds: rows written, by kind.
+        reliable: what the kernel counts as lost it delivers again.
         ended_by: "count", "duration", "signal", "pipe", "error" or "end".
     """
 
     __slots__ = (
-        "_finite", "_stopping", "_writing",
-        "count", "deadline", "ended_by", "io", "kinds", "started", "summary",
+        "_before", "_finite", "_reading", "_stopping", "_writing",
+        "count", "deadline", "ended_by", "io", "kinds", "reliable", "started", "summary",
     )  # fmt: skip
 
-    def __init__(self, io: IO, *, count: int | None, duration: float | None, summary: str | None) -> None:
+    def __init__(
+        self, io: IO, *, count: int | None, duration: float | None, summary: str | None, reliable: bool = False
+    ) -> None:
         self.io = io
+        self.reliable = reliable
         self.count = count
         self.started = time.monotonic()
         self.deadline = None if duration is None else self.started + duration
         self.summary = summary
         self.kinds: dict[str, int] = {}
         self.ended_by = "error"  # until it has ended otherwise
-        self._finite = self._stopping = self._writing = False
+        self._finite = self._reading = self._stopping = self._writing = False
+        self._before: list[tuple[int, Any]] = []
         if summary:
             try:
                 open(summary, "a", encoding="utf-8").close()  # a file that cannot be written is told before the work
@@ -80,16 +86,19 @@ class Stream:
         """Hand batches to `write` until there are no more."""
         self._finite = True
         with self._endings():
-            for batch in batches:
-                if self._take(batch, write):
+            while not self._stopping:
+                self._reading = True
+                batch = next(batches, None)
+                self._reading = False
+                if batch is None:
+                    self.ended_by = "end"
                     return
-                if self._stopping:
-                    self.ended_by = "signal"
+                if self._take(batch, write):
                     return
                 if self.deadline is not None and time.monotonic() >= self.deadline:
                     self.ended_by = "duration"
                     return
-            self.ended_by = "end"
+            self.ended_by = "signal"
 
     def end(self, formatter: _core.Formatter) -> None:
         """Write what closes the output, where there is still somebody to read it."""
@@ -97,7 +106,6 @@ class Stream:
             with self._endings():
                 self._writing = True
                 self.io.write(formatter.finish())
-                self._writing = False
 
     def _take(self, batch: _core.Batch, write: Callable[[_core.Batch], None]) -> bool:
         if self.count is not None and self.events + events_of(batch) >= self.count:
@@ -110,9 +118,8 @@ class Stream:
         self._writing = False
         return self.ended_by == "count"
 
-    @contextmanager
-    def _endings(self) -> Generator[None]:
-        """Ctrl+c, SIGTERM and a closed terminal end the stream in order; so does a reader that has gone.
+    def __enter__(self) -> Stream:
+        """From here on ctrl+c, SIGTERM and a closed terminal end the stream in order, also before it has begun.
 
         A signal lets the row at hand come to its end. A write that stands still, since nobody reads, is given up
         after a second or at the second signal; waiting for a file or a pipe to be read at the first.
@@ -120,7 +127,7 @@ class Stream:
 
         def stop(_number: int, _frame: object) -> None:
             again, self._stopping = self._stopping, True
-            if again or (self._finite and not self._writing):
+            if again or self._reading:
                 raise KeyboardInterrupt
             if self._writing:
                 signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
@@ -131,8 +138,20 @@ class Stream:
 
         # A signal that the parent had ignored (nohup, a shell's background) stays ignored.
         wanted = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if heeded(number)]
-        before = [(number, signal.signal(number, stop)) for number in wanted]
-        before.append((signal.SIGALRM, signal.signal(signal.SIGALRM, give_up)))
+        self._before = [(number, signal.signal(number, stop)) for number in wanted]
+        self._before.append((signal.SIGALRM, signal.signal(signal.SIGALRM, give_up)))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in self._before:
+            signal.signal(number, handler)
+
+    @contextmanager
+    def _endings(self) -> Generator[None]:
+        """Note how it ended; only errors go on."""
         try:
             yield
         except KeyboardInterrupt:
@@ -144,9 +163,7 @@ class Stream:
             self.ended_by = "error"
             raise
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            for number, handler in before:
-                signal.signal(number, handler)
+            self._reading = self._writing = False
 
     def finish(self, counters: dict[str, int], *, sample: tuple[str, bytes] | None = None) -> None:
         """Tell the sums: one line on stderr, all of them in the summary file."""
@@ -184,7 +201,9 @@ class Stream:
         if parts:
             line += ": " + ", ".join(parts)
         lost, gaps = counters.get("lost", 0), self.kinds.get("GAP", 0)
-        if lost:
+        if lost and self.reliable:
+            line += f" · did not fit at first {lost:,} (ends came again, changes merged into later events)"
+        elif lost:
             line += f" · lost {lost:,}"
         else:
             line += f" · lost some, the kernel did not say how many ({gaps:,} gaps)" if gaps else " · nothing lost"

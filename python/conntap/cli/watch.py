@@ -55,8 +55,12 @@ def listen(
     from conntap.cli.stream import Stream
 
     formatter = make_formatter(io, **output)
-    stream = Stream(io, count=count, duration=duration, summary=summary)
-    with conntap.open(netns) as ct, ct.events(where, reliable=reliable, buffer_bytes=buffer_bytes) as events:
+    stream = Stream(io, count=count, duration=duration, summary=summary, reliable=reliable)
+    with (
+        stream,
+        conntap.open(netns) as ct,
+        ct.events(where, reliable=reliable, buffer_bytes=buffer_bytes) as events,
+    ):
         tell_blind_spots(io, ct)
         listener = events.listener
         try:

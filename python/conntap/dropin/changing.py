@@ -114,16 +114,10 @@ def _state_change(plan: Plan, flow: Flow) -> dict[str, object]:
 
 
 def _sctp(flow: Flow) -> dict[str, object]:
-    """Return state and verification tags of an entry, by way of its save form: that has all three."""
-    from conntap._core import Batch, Formatter
-
-    words = Formatter("save").format(Batch.of([(flow.message(), flow.received_ns)])).decode().split()
-    values = {words[at]: words[at + 1] for at in range(len(words) - 1)}
-    return {
-        "sctp_state": SCTP_STATES.index(values["--state"]) if values.get("--state") in SCTP_STATES else 0,
-        "sctp_vtag_orig": int(values.get("--orig-vtag", 0)),
-        "sctp_vtag_reply": int(values.get("--reply-vtag", 0)),
-    }
+    """Return state and verification tags of an entry."""
+    orig, reply = flow.vtags or (0, 0)
+    state = SCTP_STATES.index(flow.state) if flow.state in SCTP_STATES else 0
+    return {"sctp_state": state, "sctp_vtag_orig": orig or 0, "sctp_vtag_reply": reply or 0}
 
 
 def _label_change(plan: Plan, flow: Flow) -> dict[str, object]:

@@ -56,12 +56,25 @@ def protocol_state(plan: Plan) -> dict[str, object]:
         flags = _LIBERAL_AND_SACK | (_CLOSE_INIT if plan.state >= _TIME_WAIT else 0)
         return {"tcp_state": plan.state, "tcp_flags_orig": (flags, flags), "tcp_flags_reply": (flags, flags)}
     if plan.protonum == _SCTP:
-        given = {"sctp_state": plan.state, "sctp_vtag_orig": plan.orig_vtag, "sctp_vtag_reply": plan.reply_vtag}
+        given = {
+            "sctp_state": plan.state,
+            "sctp_vtag_orig": _wire_tag(plan.orig_vtag),
+            "sctp_vtag_reply": _wire_tag(plan.reply_vtag),
+        }
     elif plan.protonum == _DCCP:
         given = {"dccp_state": plan.state, "dccp_role": plan.role}
     else:
         return {}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _wire_tag(tag: int | None) -> int | None:
+    """Return the tag that the wire will have: the original sends its number in this machine's byte order."""
+    if tag is None:
+        return None
+    from sys import byteorder
+
+    return int.from_bytes((tag & 0xFFFFFFFF).to_bytes(4, byteorder), "big")
 
 
 def expectation(plan: Plan) -> dict[str, object]:

@@ -105,11 +105,9 @@ impl Formatter {
 
     /// Append every row of `batch`.
     pub fn format(&mut self, batch: &Batch, environment: &mut dyn Environment, out: &mut Vec<u8>) {
-        let times = if matches!(self.style, Style::Human(_)) { human::times::shown(batch) } else { None };
-        for (at, row) in batch.rows().iter().enumerate() {
+        for row in batch.rows() {
             if let Some(message) = batch.message(row) {
-                let received_ns = times.as_ref().and_then(|times| times.get(at)).copied().unwrap_or(row.received_ns);
-                self.message(&row.received_at(received_ns), &message, environment, out);
+                self.message(row, &message, environment, out);
             }
         }
     }

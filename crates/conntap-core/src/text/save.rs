@@ -153,8 +153,9 @@ fn protocol_state(out: &mut Vec<u8>, info: &ProtoInfo) {
     match info {
         ProtoInfo::Tcp { .. } => {}
         ProtoInfo::Sctp { vtag_orig, vtag_reply, .. } => {
-            number(out, " --orig-vtag ", vtag_orig.map(u64::from));
-            number(out, " --reply-vtag ", vtag_reply.map(u64::from));
+            // The original prints the wire's bytes as a number of this machine; so do we, and files can be exchanged.
+            number(out, " --orig-vtag ", vtag_orig.map(|tag| u32::from_be(tag).into()));
+            number(out, " --reply-vtag ", vtag_reply.map(|tag| u32::from_be(tag).into()));
         }
         ProtoInfo::Dccp { role, .. } => out.extend_from_slice(match role {
             Some(0) => b" --role client".as_slice(),

@@ -13,7 +13,6 @@ mod expectation;
 mod flow;
 mod recent;
 mod signs;
-pub(super) mod times;
 pub(super) mod words;
 
 pub use ends::{End, Ends, Initiator, flow_ends};

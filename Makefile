@@ -94,7 +94,7 @@ lint-python: setup
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright
 	MYPYPATH=python $(BIN)/stubtest conntap._core --ignore-disjoint-bases --allowlist scripts/stubtest-allowed
-	$(BIN)/lint-imports --no-timings
+	$(BIN)/lint-imports
 
 lint-rust: $(VENV)/.deps
 	cargo fmt --all --check

@@ -47,6 +47,16 @@ def test_links_lead_somewhere(document):
     assert not broken
 
 
+def test_every_kernel_fault_names_a_test_that_exists():
+    page = (ROOT / "docs/kernel-faults.md").read_text()
+    named = {name for row in page.splitlines() for name in re.findall(r"`(\w{20,})`", row.rpartition("| ")[2] or row)}
+    named |= set(re.findall(r"`((?:test_|an?_|ids_|every_)\w+)`", page))
+    sources = [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "crates").rglob("tests/*.rs")]
+    code = "\n".join(path.read_text() for path in sources)
+    assert len(named) > 10
+    assert not {name for name in named if not re.search(rf"(?:def|fn) {name}\(", code)}
+
+
 def test_make_targets_that_are_named_exist():
     """`make lint` in a document is a target of the Makefile."""
     targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))

@@ -77,6 +77,16 @@ def test_an_empty_filter_deletes_nothing(ct):
     assert ct.count() == 1
 
 
+def test_deleting_without_a_tuple_is_refused(ct):
+    """The kernel would take it for "delete everything"."""
+    ct.create(**udp(1))
+    with pytest.raises(UsageError, match="tuple"):
+        ct.requests.flow("delete", {"mark": 1})
+    with pytest.raises(UsageError, match="tuple"):
+        ct.requests.expectation("delete", {})
+    assert ct.count() == 1
+
+
 def test_flush_keeps_the_other_family(ct):
     ct.create(**udp(1))
     ct.create(orig_src="2001:db8::1", orig_dst="2001:db8::2", l4proto=17, orig_sport=1, orig_dport=2, timeout=300)

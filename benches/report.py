@@ -203,7 +203,7 @@ def _spread(values: dict[str, float], unit: str = "", digits: int = 2) -> str:
 
 
 def _yes(reached: bool) -> str:
-    return "yes" if reached else "**no**"
+    return "yes" if reached else "**no**: [why](performance.md)"
 
 
 def _table(head: Sequence[str], rows: Any) -> list[str]:

@@ -23,6 +23,18 @@ def test_conntap_sees_every_event_that_must_follow(lab, name):
     assert {claim.kind for claim in session.facts.claims} >= {"NEW", "DESTROY"}
 
 
+def queued() -> int:
+    """Bytes that wait in the netfilter sockets of this namespace (column Rmem)."""
+    with open("/proc/thread-self/net/netlink", encoding="ascii") as table:
+        rows = [line.split() for line in table][1:]
+    return sum(int(row[4]) for row in rows if row[1] == "12")
+
+
+def asleep(pid: int) -> bool:
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        return stat.read().rpartition(")")[2].split()[0] == "S"
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_original_conntrack_sees_them_too(lab, need, wait_for, name):
     need("conntrack")
@@ -32,6 +44,8 @@ def test_the_original_conntrack_sees_them_too(lab, need, wait_for, name):
     wait_for(lambda: lab.gateway.listeners() == 2, "conntrack listens")
     facts = load(name).run(lab)
     assert lab.forget() == 0, "a connection is still alive"
+    wait_for(lambda: lab.gateway.call(queued) == 0, "conntrack has read the last event")
+    wait_for(lambda: all(asleep(program.pid) for program in (flows, expectations)), "conntrack has printed it")
     lines: dict[object, list[str]] = {}
     for program in (flows, expectations):
         program.terminate()

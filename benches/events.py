@@ -106,27 +106,26 @@ def _run(reader: Reader | None, plan: dict[str, Any], *, pinned: bool, folder: P
     _empty_table()
     if reader is None:
         return _flood(plan, pinned=pinned)
-    summary = folder / "summary"
+    summary, errors = folder / "summary", folder / "errors"
     summary.write_text("")
-    with _affinity(1 if pinned else None):
-        process = subprocess.Popen(
-            reader.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
-        )
+    # A file, no pipe: conntrack warns for every overrun, and blocks when nobody reads its warnings.
+    with _affinity(1 if pinned else None), errors.open("w") as stderr:
+        process = subprocess.Popen(reader.command, stdout=subprocess.DEVNULL, stderr=stderr, stdin=subprocess.DEVNULL)
     try:
         inode = _wait_for(_listener_inode, "the reader to subscribe")
         before = _cpu_ns(process.pid)
         run = _flood(plan, pinned=pinned)
-        _wait_for(lambda: _drained(inode, process.pid), "the reader to catch up")
+        _wait_for(lambda: _drained(inode, process.pid), f"{reader.command} to catch up")
         run["cpu_ns"] = _cpu_ns(process.pid) - before
         run["dropped"] = _row(inode)["Drops"]
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            _, errors = process.communicate(timeout=DEADLINE_S)
+            process.wait(DEADLINE_S)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
-    run["seen"] = reader.seen(errors, summary.read_text())
+    run["seen"] = reader.seen(errors.read_text(), summary.read_text())
     return run
 
 

@@ -57,6 +57,7 @@ def main() -> int:
         plan["accounting"] = False
     process.build()
     figures: dict[str, Any] = {"machine": machine.facts(), "quick": options.quick, "notes": []}
+    neighbours = machine.Neighbours()
     with limits.raised(max(FLOOD_ENTRIES, plan["entries"] + plan["entries"] // 10)) as room:
         if plan["entries"] > room:
             plan["entries"] = room * 9 // 10
@@ -75,7 +76,7 @@ def main() -> int:
             figures[section] = process.sandboxed(section, plan)
             _say(f"bench: {SECTIONS[section]}: {time.monotonic() - started:.0f} s")
     figures["plan"] = plan
-    figures["load_after"] = os.getloadavg()[0]
+    figures["machine"]["CPU meanwhile"] = neighbours.words()
     if options.json:
         Path(options.json).write_text(json.dumps(figures, indent=1), encoding="utf-8")
     text = report.render(figures)

@@ -11,7 +11,29 @@ from pathlib import Path
 
 from benches.process import ROOT, real_conntrack
 
-__all__ = ["facts"]
+__all__ = ["Neighbours", "facts"]
+
+
+class Neighbours:
+    """Says how much of the machine others used meanwhile: their work stretches walls and spoils ratios."""
+
+    def __init__(self) -> None:
+        self._before = self._now()
+
+    def words(self) -> str:
+        """Return the share of all CPU time that went to other programs, the kernel's own threads and the host."""
+        total, busy, stolen, ours = (now - then for now, then in zip(self._now(), self._before, strict=True))
+        return f"{max(0.0, busy - ours) / total:.0%} to others and kernel threads, {stolen / total:.0%} to the host"
+
+    @staticmethod
+    def _now() -> tuple[float, float, float, float]:
+        """Total, busy and stolen seconds of all CPUs, and our own. Source: proc_stat(5)."""
+        ticks = [int(word) for word in Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()[1:9]]
+        user, nice, system, idle, waiting, irq, softirq, stolen = (tick / os.sysconf("SC_CLK_TCK") for tick in ticks)
+        busy = user + nice + system + irq + softirq
+        times = os.times()
+        ours = times.user + times.system + times.children_user + times.children_system
+        return busy + idle + waiting + stolen, busy, stolen, ours
 
 
 def facts() -> dict[str, str]:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import conntap
-from conntap.errors import ConntapError, KernelError
+from conntap.errors import ConntapError, KernelError, UsageError
 from property.filters import EVENT_LEAVES, LEAVES, MARKS, PORTS, V4, V6, ZONES, expressions
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ def check_events(table: World, text: str, seed: int) -> None:
     where = conntap.Filter(text)
     rng = random.Random(seed)
     if not where.groups:
-        with pytest.raises(conntap.UsageError, match="no event"):
+        with pytest.raises(UsageError, match="no event"):
             table.ct.events(where)
         return
     with (

@@ -9,6 +9,8 @@ const MAX_PAYLOAD: usize = 65_531;
 #[derive(Clone, Debug)]
 pub struct Writer {
     bytes: Vec<u8>,
+    /// Where this message begins: others may stand before it.
+    start: usize,
 }
 
 impl Writer {
@@ -21,16 +23,30 @@ impl Writer {
         writer
     }
 
+    /// Begin a message behind others, in the memory that holds them (aligned to 4 bytes).
+    #[must_use]
+    pub fn behind(bytes: Vec<u8>, kind: u16, flags: u16, family: u8) -> Self {
+        let start = bytes.len();
+        let mut writer = Self { bytes, start };
+        writer.header(kind, flags, 0, 0);
+        writer.bytes.extend_from_slice(&[family, 0, 0, 0]);
+        writer
+    }
+
     /// Begin a control message: no nfgenmsg.
     #[must_use]
     pub fn control(kind: u16, flags: u16, seq: u32, port: u32) -> Self {
-        let mut bytes = Vec::with_capacity(256);
-        bytes.extend_from_slice(&0u32.to_ne_bytes());
-        bytes.extend_from_slice(&kind.to_ne_bytes());
-        bytes.extend_from_slice(&flags.to_ne_bytes());
-        bytes.extend_from_slice(&seq.to_ne_bytes());
-        bytes.extend_from_slice(&port.to_ne_bytes());
-        Self { bytes }
+        let mut writer = Self { bytes: Vec::with_capacity(256), start: 0 };
+        writer.header(kind, flags, seq, port);
+        writer
+    }
+
+    fn header(&mut self, kind: u16, flags: u16, seq: u32, port: u32) {
+        self.bytes.extend_from_slice(&0u32.to_ne_bytes());
+        self.bytes.extend_from_slice(&kind.to_ne_bytes());
+        self.bytes.extend_from_slice(&flags.to_ne_bytes());
+        self.bytes.extend_from_slice(&seq.to_ne_bytes());
+        self.bytes.extend_from_slice(&port.to_ne_bytes());
     }
 
     /// Append bytes as they are (the body of a control message).
@@ -96,9 +112,9 @@ impl Writer {
     /// The finished message.
     #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
-        let len = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
-        if let Some(field) = self.bytes.first_chunk_mut::<4>() {
-            *field = len.to_ne_bytes();
+        let len = u32::try_from(self.bytes.len().saturating_sub(self.start)).unwrap_or(u32::MAX);
+        if let Some(field) = self.bytes.get_mut(self.start..self.start.saturating_add(4)) {
+            field.copy_from_slice(&len.to_ne_bytes());
         }
         self.bytes
     }

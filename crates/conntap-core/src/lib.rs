@@ -22,6 +22,7 @@ pub mod columns;
 pub mod filter;
 pub mod json;
 pub mod model;
+pub mod packet;
 pub mod recording;
 pub mod text;
 pub mod wire;

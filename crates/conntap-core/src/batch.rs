@@ -5,7 +5,7 @@
 
 use crate::model::{Content, Gap, KernelError, Kind, Stats, StatsKind};
 use crate::wire::constants::{NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_HDRLEN, NLMSG_NOOP};
-use crate::wire::{DecodeError, Message, Messages};
+use crate::wire::{DecodeError, Message, Messages, Writer};
 
 /// A caller's test of a sound row: keep it?
 pub type Wanted<'w> = &'w mut dyn FnMut(Kind, &Content<'_>, &Message<'_>) -> bool;
@@ -186,6 +186,29 @@ impl Batch {
             room.copy_from_slice(datagram);
         }
         self.scan(datagram.len(), received_ns, wanted, scan);
+    }
+
+    /// Append a row that `write` makes: a message of that type, of netfilter's framing.
+    pub fn push_with(
+        &mut self,
+        kind: Kind,
+        message: u16,
+        flags: u16,
+        family: u8,
+        received_ns: i64,
+        write: impl FnOnce(&mut Writer),
+    ) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.truncate(self.used);
+        let start = bytes.len();
+        let mut writer = Writer::behind(bytes, message, flags, family);
+        write(&mut writer);
+        self.bytes = writer.finish();
+        self.used = self.bytes.len();
+        let len = self.used.saturating_sub(start);
+        if let (Ok(at), Ok(len)) = (u32::try_from(start), u32::try_from(len)) {
+            self.rows.push(Row { at, len, kind, received_ns });
+        }
     }
 
     /// Append a GAP row in its place.

@@ -19,6 +19,7 @@
 
 pub mod batch;
 pub mod columns;
+pub mod engine;
 pub mod filter;
 pub mod json;
 pub mod model;

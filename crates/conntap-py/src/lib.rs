@@ -3,6 +3,7 @@
 mod address;
 mod arrow;
 mod batch;
+mod engine;
 mod errors;
 mod fields;
 mod filter;
@@ -22,6 +23,8 @@ mod _core {
     use super::arrow::{ArrowTable, ColumnsBuilder, arrow_schema};
     #[pymodule_export]
     use super::batch::{Batch, Rows};
+    #[pymodule_export]
+    use super::engine::{Engine, ExpectationHandle, HelperCall};
     #[pymodule_export]
     use super::filter::Filter;
     #[pymodule_export]

@@ -84,6 +84,12 @@ pub fn update(checksum: u16, old: &[u8], new: &[u8]) -> u16 {
     !fold_words(native)
 }
 
+/// The sum of pseudo header and layer 4, not complemented: what a checksum of zero in its place becomes.
+#[must_use]
+pub fn l4_sum(packet: &Packet<'_>) -> u16 {
+    fold(pseudo(packet, packet.l4proto).wrapping_add(raw(packet.l4())))
+}
+
 fn verdict(total: u64) -> Checksum {
     if fold(total) == 0xffff { Checksum::Good } else { Checksum::Bad }
 }

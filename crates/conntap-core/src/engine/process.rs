@@ -1,0 +1,384 @@
+//! A packet's way through the engine, in the order of the kernel's hooks.
+//!
+//! Defragment → find or make the flow → track → (rules) → helper → confirm → tell.
+//! Source: nf_conntrack_in, resolve_normal_ct, init_conntrack, nf_confirm.
+
+use super::Engine;
+use super::counters::count;
+use super::flow::{Count, Extra, Flow, Proto, event};
+use super::helper::Suspended;
+use super::icmp::{self, Class};
+use super::key::{Direction, Key};
+use super::seconds;
+use super::table::Slot;
+use super::track::{self, Track, Verdict};
+use super::verdict::{Outcome, Reason, State};
+use crate::packet::{Packet, PacketError, Reassembled, decode_rebuilt};
+use crate::wire::constants::*;
+
+/// How far a search for an entry to drop early goes.
+const EARLY_DROP_STEPS: usize = 128;
+
+/// A packet with what is not in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// Nanoseconds since the epoch.
+    pub time_ns: i64,
+    pub packet: Packet<'a>,
+    /// Zone in both directions.
+    pub zone: u16,
+}
+
+/// How far a packet has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Step {
+    Done(Outcome),
+    /// A helper has to be asked: see [`Engine::call`], then [`Engine::resume`].
+    Helper,
+}
+
+/// Where a packet's flow is.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    Table(Slot),
+    /// Not confirmed yet.
+    Fresh(Box<Flow>),
+}
+
+/// A packet that found its flow.
+pub(super) struct Found {
+    pub place: Place,
+    pub direction: Direction,
+    pub state: State,
+}
+
+impl Engine {
+    /// A frame that holds no packet for the IP layer.
+    pub fn refused(&mut self, error: PacketError) -> Outcome {
+        count(&mut self.counters.packets);
+        count(&mut self.counters.not_ip);
+        Outcome { state: State::Unseen, reason: Reason::Ip(error), dropped: true, flow: None }
+    }
+
+    /// Let one packet pass.
+    #[inline]
+    pub fn packet(&mut self, input: &Input<'_>) -> Step {
+        count(&mut self.counters.packets);
+        self.advance(input.time_ns);
+        if input.packet.is_cut() {
+            count(&mut self.counters.cut);
+        }
+        if input.packet.fragment.is_some() {
+            return self.fragment(input);
+        }
+        self.whole(&input.packet, input.zone)
+    }
+
+    fn fragment(&mut self, input: &Input<'_>) -> Step {
+        let unseen = |reason| Step::Done(Outcome { state: State::Unseen, reason, dropped: true, flow: None });
+        match self.fragments.push(&input.packet, self.now_ns) {
+            Reassembled::Whole(bytes) => match decode_rebuilt(&bytes) {
+                Ok(packet) => self.whole(&packet, input.zone),
+                Err(error) => unseen(Reason::Ip(error)),
+            },
+            Reassembled::Queued => {
+                count(&mut self.counters.fragments_queued);
+                unseen(Reason::WaitingForFragments)
+            }
+            Reassembled::AsIs => self.whole(&input.packet, input.zone),
+            Reassembled::Dropped(error) => {
+                count(&mut self.counters.fragments_dropped);
+                unseen(Reason::Fragment(error))
+            }
+        }
+    }
+
+    fn invalid(&mut self, reason: Reason) -> Step {
+        count(&mut self.counters.invalid);
+        Step::Done(Outcome { state: State::Invalid, reason, dropped: false, flow: None })
+    }
+
+    #[inline]
+    fn whole(&mut self, packet: &Packet<'_>, zone: u16) -> Step {
+        if packet.no_l4.is_some() {
+            return self.invalid(Reason::NoTransport);
+        }
+        if matches!((packet.l4proto, packet.family), (IPPROTO_ICMP, AF_INET) | (IPPROTO_ICMPV6, AF_INET6)) {
+            let track = Track { settings: &self.settings, now_ns: self.now_ns, shorten_to_ns: None };
+            let gre_keys = &self.gre_keys;
+            match icmp::classify(packet, zone, &|key| Self::gre_key_of(gre_keys, key), &track) {
+                Class::Query => {}
+                Class::Error(quoted) => return self.icmp_error(packet, &quoted),
+                Class::Invalid(reason) => return self.invalid(reason),
+                Class::Untracked => {
+                    count(&mut self.counters.untracked);
+                    let reason = Reason::NeighbourDiscovery;
+                    return Step::Done(Outcome { state: State::Untracked, reason, dropped: false, flow: None });
+                }
+            }
+        }
+        let gre_keys = &self.gre_keys;
+        let key = match super::extract::key(packet, zone, &|key| Self::gre_key_of(gre_keys, key)) {
+            Ok(key) => key,
+            Err(reason) => return self.invalid(reason),
+        };
+        let hash = self.table.hash(&key);
+        self.tracked(packet, &key, hash)
+    }
+
+    /// An ICMP error belongs to the flow whose packet it quotes. Source: nf_conntrack_inet_error.
+    fn icmp_error(&mut self, packet: &Packet<'_>, quoted: &Key) -> Step {
+        let Some(inverse) = quoted.inverse() else { return self.invalid(Reason::QuoteUnknown) };
+        let Some((slot, direction)) = self.table.find(&inverse) else { return self.invalid(Reason::QuoteUnknown) };
+        let Some(flow) = self.table.get(slot) else { return self.invalid(Reason::QuoteUnknown) };
+        if packet.dst != flow.tuple(direction).dst {
+            return self.invalid(Reason::QuoteElsewhere);
+        }
+        Step::Done(Outcome {
+            state: State::Related,
+            reason: Reason::ErrorAboutFlow,
+            dropped: false,
+            flow: Some((flow.id, direction)),
+        })
+    }
+
+    /// Find or make the flow, and track. A reopened connection goes round twice.
+    #[inline]
+    fn tracked(&mut self, packet: &Packet<'_>, key: &Key, hash: u64) -> Step {
+        let mut reopened = false;
+        loop {
+            let mut found = match self.table.find_hashed(key, hash) {
+                Some((slot, direction)) => self.known(slot, direction),
+                None => match self.fresh(key) {
+                    Ok(found) => found,
+                    Err(outcome) => return Step::Done(outcome),
+                },
+            };
+            let mut track = Track { settings: &self.settings, now_ns: self.now_ns, shorten_to_ns: None };
+            let flow = match &mut found.place {
+                Place::Table(slot) => match self.table.get_mut(*slot) {
+                    Some(flow) => flow,
+                    None => return self.invalid(Reason::NoTransport),
+                },
+                Place::Fresh(flow) => flow,
+            };
+            let verdict = track::packet(flow, packet, found.direction, &mut track);
+            let shorten_to_ns = track.shorten_to_ns;
+            match verdict {
+                Verdict::Accept { mut reason, timeout } => {
+                    add(flow, found.direction, packet);
+                    self.refresh(&mut found.place, timeout);
+                    if reopened {
+                        reason = Reason::Reopened;
+                    } else if reason == Reason::FirstPacket && found.state == State::Related {
+                        reason = Reason::MatchesExpectation;
+                    }
+                    return self.accepted(packet, found, reason);
+                }
+                Verdict::Ignore(reason) => return self.accepted(packet, found, reason),
+                Verdict::Kill(reason) => {
+                    add(flow, found.direction, packet);
+                    return self.killed(found, reason);
+                }
+                Verdict::Repeat => {
+                    if let Place::Table(slot) = found.place {
+                        self.destroy(slot);
+                    }
+                    reopened = true;
+                }
+                Verdict::Invalid(reason) => {
+                    match found.place {
+                        Place::Table(slot) => {
+                            if let Some(time_ns) = shorten_to_ns {
+                                self.table.set_expiry(slot, time_ns);
+                            }
+                        }
+                        Place::Fresh(mut flow) => self.forget_dependents(&mut flow),
+                    }
+                    return self.invalid(reason);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn known(&self, slot: Slot, direction: Direction) -> Found {
+        let status = self.table.get(slot).map_or(0, |flow| flow.status);
+        let state = match direction {
+            Direction::Reply => State::Established,
+            Direction::Original if status & IPS_SEEN_REPLY != 0 => State::Established,
+            Direction::Original if status & IPS_EXPECTED != 0 => State::Related,
+            Direction::Original => State::New,
+        };
+        Found { place: Place::Table(slot), direction, state }
+    }
+
+    /// Make a flow for a tuple that none has. Source: init_conntrack.
+    fn fresh(&mut self, key: &Key) -> Result<Found, Outcome> {
+        let invalid = |engine: &mut Self, reason| {
+            count(&mut engine.counters.invalid);
+            Outcome { state: State::Invalid, reason, dropped: false, flow: None }
+        };
+        if key.inverse().is_none() {
+            return Err(invalid(self, Reason::NoInverse));
+        }
+        let limit = usize::try_from(self.settings.max_entries).unwrap_or(usize::MAX);
+        if limit > 0 && self.table.len() >= limit && !self.drop_early() {
+            count(&mut self.counters.table_full);
+            return Err(Outcome { state: State::Invalid, reason: Reason::TableFull, dropped: true, flow: None });
+        }
+        let mut flow = Box::new(Flow {
+            orig: *key,
+            counts: [Count::default(); 2],
+            expires_ns: self.now_ns,
+            start_ns: self.now_ns,
+            timer_ns: 0,
+            proto: Proto::None,
+            id: self.table.take_id(),
+            status: 0,
+            mark: 0,
+            pending: 0,
+            zone_dir: 0,
+            extra: None,
+        });
+        let mut state = State::New;
+        if !self.expects.is_empty() && self.fulfil(&mut flow) {
+            state = State::Related;
+        }
+        Ok(Found { place: Place::Fresh(flow), direction: Direction::Original, state })
+    }
+
+    /// A full table: let go an entry that nobody would miss. Source: early_drop; which one it meets is chance there too.
+    fn drop_early(&mut self) -> bool {
+        let Some(slot) = self.table.early_drop(EARLY_DROP_STEPS, |flow| !flow.has(IPS_ASSURED)) else { return false };
+        count(&mut self.counters.early_dropped);
+        self.destroy(slot);
+        true
+    }
+
+    /// Let a flow live for so long from now on.
+    #[inline]
+    pub(super) fn refresh(&mut self, place: &mut Place, timeout: u32) {
+        let expires_ns = self.now_ns.saturating_add(seconds(timeout));
+        match place {
+            Place::Fresh(flow) => flow.expires_ns = expires_ns,
+            Place::Table(slot) => {
+                if self.table.get(*slot).is_some_and(|flow| !flow.has(IPS_FIXED_TIMEOUT)) {
+                    self.table.set_expiry(*slot, expires_ns);
+                }
+            }
+        }
+    }
+
+    pub(super) fn flow_mut<'f>(&'f mut self, place: &'f mut Place) -> Option<&'f mut Flow> {
+        match place {
+            Place::Table(slot) => self.table.get_mut(*slot),
+            Place::Fresh(flow) => Some(flow),
+        }
+    }
+
+    fn killed(&mut self, found: Found, reason: Reason) -> Step {
+        let Place::Table(slot) = found.place else { return self.invalid(reason) };
+        let id = self.destroy(slot).map_or(0, |flow| flow.id);
+        Step::Done(Outcome { state: found.state, reason, dropped: false, flow: Some((id, found.direction)) })
+    }
+
+    /// The tracker has let it pass: what rules do, then the helper, then the end of the way.
+    #[inline]
+    fn accepted(&mut self, packet: &Packet<'_>, mut found: Found, mut reason: Reason) -> Step {
+        let mut helper = None;
+        let mut assigned = None;
+        if let Place::Fresh(flow) = &found.place
+            && !self.assignments.is_empty()
+            && flow.helper().is_none()
+        {
+            assigned = self.assigned(&flow.orig);
+        }
+        let direction = found.direction;
+        if let Some(flow) = self.flow_mut(&mut found.place) {
+            if direction == Direction::Reply && !flow.has(IPS_SEEN_REPLY) {
+                flow.status |= IPS_SEEN_REPLY;
+                flow.pending |= event::REPLY;
+                if reason == Reason::Again || reason == Reason::InWindow {
+                    reason = Reason::Answer;
+                }
+            }
+            if let Some(number) = assigned {
+                flow.extra().helper = Some(number);
+                flow.status |= IPS_HELPER;
+            }
+            helper = flow.helper();
+        }
+        if let Some(helper) = helper
+            && let Some(suspended) = Suspended::new(packet, found.direction, found.state, helper, reason)
+        {
+            self.suspended = Some(Box::new(suspended.of(found.place)));
+            return Step::Helper;
+        }
+        self.confirm(found, reason)
+    }
+
+    /// The end of the way: enter a new flow, tell what changed. Source: __nf_conntrack_confirm.
+    #[inline]
+    pub(super) fn confirm(&mut self, found: Found, reason: Reason) -> Step {
+        let slot = match found.place {
+            Place::Table(slot) => slot,
+            Place::Fresh(flow) => match self.enter(flow) {
+                Some(slot) => slot,
+                None => {
+                    count(&mut self.counters.insert_failed);
+                    let reason = Reason::TupleTaken;
+                    return Step::Done(Outcome { state: found.state, reason, dropped: true, flow: None });
+                }
+            },
+        };
+        let Some(flow) = self.table.get(slot) else { return self.invalid(reason) };
+        let flow_id = flow.id;
+        if flow.pending != 0 {
+            self.tell_changes(slot);
+        }
+        Step::Done(Outcome { state: found.state, reason, dropped: false, flow: Some((flow_id, found.direction)) })
+    }
+
+    fn enter(&mut self, mut flow: Box<Flow>) -> Option<Slot> {
+        // Another may have come by the same translated tuple.
+        if self.table.find(&flow.reply()).is_some() {
+            self.forget_dependents(&mut flow);
+            return None;
+        }
+        flow.status |= IPS_CONFIRMED;
+        flow.start_ns = self.now_ns;
+        let Extra { master, helper, expects, .. } = flow.extra.as_deref().cloned().unwrap_or_default();
+        flow.pending |= if master.is_some() { event::RELATED } else { event::NEW };
+        if helper.is_some() {
+            flow.pending |= event::HELPER;
+        }
+        count(&mut self.counters.flows);
+        let slot = self.table.insert(*flow);
+        for expect in expects {
+            if let Some(expect) = self.expects.get_mut(expect) {
+                expect.confirmed = true;
+            }
+        }
+        Some(slot)
+    }
+
+    fn tell_changes(&mut self, slot: Slot) {
+        let helpers = &self.helpers;
+        let name = |helper: u16| helpers.get(usize::from(helper)).map_or("", |helper| helper.name.as_str());
+        let teller = super::events::Teller { settings: &self.settings, now_ns: self.now_ns, helpers: &name };
+        if let Some(flow) = self.table.get_mut(slot) {
+            teller.changed(&mut self.out, flow);
+            flow.pending = 0;
+        }
+    }
+}
+
+/// Count a packet of a flow.
+#[inline]
+fn add(flow: &mut Flow, direction: Direction, packet: &Packet<'_>) {
+    if let Some(counted) = flow.counts.get_mut(direction.index()) {
+        counted.packets = counted.packets.wrapping_add(1);
+        counted.bytes = counted.bytes.wrapping_add(u64::from(packet.counted_len()));
+    }
+}

@@ -1,0 +1,86 @@
+"""The userspace engine as a subject of the parity harness."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conntap._core import Engine
+from conntap.helpers.base import Helper
+from conntap.helpers.registry import load
+from conntap.helpers.runtime import HelperHost
+from conntap.lab.parity.subject import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from conntap import _core
+
+__all__ = ["EngineSubject"]
+
+PROTOCOLS = {"tcp": 6, "udp": 17}
+
+
+class EngineSubject:
+    """Tracks connections in userspace: `conntap.lab.parity.subject.Subject`.
+
+    Args:
+        helpers: helper name → (protocol, destination port) pairs, as the gateway's rules assign them.
+        sysctls: settings by path below /proc/sys/net, or by name.
+    """
+
+    def __init__(
+        self,
+        *,
+        helpers: Mapping[str, Iterable[tuple[str, int]]] | None = None,
+        sysctls: Mapping[str, int | str] | None = None,
+        tables: bool = False,
+    ) -> None:
+        settings = [(name.rpartition("/")[2], int(value)) for name, value in (sysctls or {}).items()]
+        self.engine = Engine(settings, bytes(16))
+        assigned = dict(helpers or {})
+        known: dict[str, type[Helper]] = {name: load(name) for name in (*assigned, *children(assigned))}
+        self._host = HelperHost(self.engine, known, {})
+        for name, places in assigned.items():
+            for protocol, port in places:
+                number = list(known).index(name)
+                self.engine.assign(number, PROTOCOLS[protocol], port, family_of(known[name]))
+        self._tables = tables
+
+    def packet(self, now_ns: int, side: int, ip: bytes) -> Answer:
+        """Take one packet."""
+        del side  # nothing depends on it without NAT
+        state, _, _, dropped, _ = self.engine.packet(now_ns, ip, self._host.ask)
+        return Answer(
+            messages(self.engine.take_events()),
+            [] if dropped else [ip],
+            "" if state == "UNSEEN" else state.lower(),
+            [*messages(self.engine.flows()), *messages(self.engine.expectations())] if self._tables else None,
+        )
+
+    def settle(self, now_ns: int) -> list[bytes]:
+        """Return what time alone has caused."""
+        self.engine.advance(now_ns)
+        return messages(self.engine.take_events())
+
+    def flush(self, now_ns: int) -> list[bytes]:
+        """Delete every entry."""
+        self.engine.advance(now_ns)
+        before = messages(self.engine.take_events())
+        self.engine.flush()
+        return before + messages(self.engine.take_events())
+
+
+def messages(batch: _core.Batch) -> list[bytes]:
+    """The messages of a batch."""
+    return [message for message, _ in batch.messages()]
+
+
+def family_of(helper: type[Helper]) -> int:
+    """AF_INET, AF_INET6, or 0 for both."""
+    return {(4,): 2, (6,): 10}.get(tuple(helper.families), 0)
+
+
+def children(assigned: Iterable[str]) -> list[str]:
+    """Helpers that others give to their children."""
+    needs = {"Q.931": ("H.245",), "RAS": ("Q.931", "H.245")}
+    return [name for parent in assigned for name in needs.get(parent, ()) if name not in set(assigned)]

@@ -3,7 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use conntap_core::engine::expect::{ExpectNat, Function, Refused, Wanted};
-use conntap_core::engine::helper::{Assignment, Handle, Helper, Policy};
+use conntap_core::engine::helper::{Assignment, Handle, Helper, Policy, Stage};
+use conntap_core::engine::nat::{Manip, Range, Rule};
 use conntap_core::engine::settings::SettingError;
 use conntap_core::engine::{Direction, Engine as Core, Input, Key, Outcome, Settings, Step};
 use conntap_core::packet::decode_ip;
@@ -13,6 +14,7 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::batch::Batch;
 use crate::errors::UsageError;
+use crate::filter::Filter;
 
 /// src, dst (4 or 16 bytes), protocol, source and destination port.
 type TupleParts<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, u8, u16, u16);
@@ -36,11 +38,11 @@ impl Engine {
         loop {
             match step {
                 Step::Done(outcome) => return Ok(outcome),
-                Step::Helper => {
+                Step::Ask => {
                     let accept = ask.call0().and_then(|answer| answer.extract::<bool>());
                     let resumed = py.detach(|| self.lock().resume(*accept.as_ref().unwrap_or(&false)));
                     accept?; // the helper's own error, once the engine is whole again
-                    step = Step::Done(resumed.ok_or_else(|| UsageError::new_err("no packet waits for a helper"))?);
+                    step = resumed.ok_or_else(|| UsageError::new_err("no packet waits for an answer"))?;
                 }
             }
         }
@@ -50,8 +52,12 @@ impl Engine {
 /// What a waiting packet is, as its helper sees it.
 #[pyclass(frozen, get_all, module = "conntap._core")]
 pub struct HelperCall {
-    helper: u16,
+    /// "rules" or "helper".
+    stage: &'static str,
+    helper: Option<u16>,
     flow: u32,
+    /// From the IP header on.
+    bytes: Py<PyBytes>,
     payload: Py<PyBytes>,
     direction: u8,
     state: &'static str,
@@ -142,8 +148,49 @@ impl Engine {
         self.lock().assign(Assignment { helper, l4proto, dport, family });
     }
 
+    /// Translate new connections; the first rule that fits decides. `addresses` and `ports`: first and last.
+    #[allow(clippy::too_many_arguments)]
+    fn add_nat(
+        &self,
+        source: bool,
+        family: u8,
+        filter: Option<&Filter>,
+        interface: Option<u32>,
+        addresses: Option<(Vec<u8>, Vec<u8>)>,
+        ports: Option<(u16, u16)>,
+        persistent: bool,
+    ) {
+        let addresses = addresses.map(|(low, high)| (sixteen(&low), sixteen(&high)));
+        let manip = if source { Manip::Source } else { Manip::Destination };
+        let range = Range { addresses, ports, persistent };
+        let filter = filter.map(|filter| filter.0.clone());
+        self.lock().add_nat_rule(Rule { manip, family, filter, interface, range });
+    }
+
+    /// Make each packet as the gateway would send it.
+    fn forward_packets(&self) {
+        self.lock().forward_packets();
+    }
+
+    /// Ask about every packet of a flow, before its helper.
+    fn ask_rules(&self) {
+        self.lock().ask_rules();
+    }
+
+    /// The last packet as the gateway sends it; empty where it sends none.
+    #[getter]
+    fn forwarded<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.lock().forwarded())
+    }
+
+    /// Set the mark of the flow at hand.
+    fn set_mark(&self, mark: u32) {
+        self.lock().set_mark(mark);
+    }
+
     /// Let one packet pass; `ip` begins at the IP header. `ask()` is called where a helper is needed.
-    #[pyo3(signature = (time_ns, ip, ask, *, zone=0))]
+    #[pyo3(signature = (time_ns, ip, ask, *, zone=0, came_by=0, goes_by=0))]
+    #[allow(clippy::too_many_arguments)]
     fn packet(
         &self,
         py: Python<'_>,
@@ -151,11 +198,13 @@ impl Engine {
         ip: &[u8],
         ask: &Bound<'_, PyAny>,
         zone: u16,
+        came_by: u32,
+        goes_by: u32,
     ) -> PyResult<OutcomeParts> {
         let step = py.detach(|| {
             let mut engine = self.lock();
             match decode_ip(ip, u32::try_from(ip.len()).unwrap_or(u32::MAX)) {
-                Ok(packet) => engine.packet(&Input { time_ns, packet, zone }),
+                Ok(packet) => engine.packet(&Input { time_ns, packet, zone, came_by, goes_by }),
                 Err(error) => Step::Done(engine.refused(error)),
             }
         });
@@ -226,8 +275,13 @@ impl Engine {
         let engine = self.lock();
         let (Some(call), Some(flow)) = (engine.call(), engine.call_flow()) else { return Ok(None) };
         Ok(Some(HelperCall {
-            helper: call.helper,
+            stage: match call.stage {
+                Stage::Rules => "rules",
+                Stage::Helper => "helper",
+            },
+            helper: flow.helper(),
             flow: flow.id,
+            bytes: PyBytes::new(py, &call.bytes).unbind(),
             payload: PyBytes::new(py, call.payload()).unbind(),
             direction: call.direction as u8,
             state: call.state.name(),
@@ -326,10 +380,10 @@ impl Engine {
     }
 
     /// GRE packets of these tuples can be told apart from now on.
-    fn map_gre(&self, original: TupleBytes, reply: TupleBytes) {
+    fn map_gre(&self, original: TupleBytes, reply: TupleBytes) -> bool {
         let mut engine = self.lock();
         let zone = engine.call_flow().map_or(0, |flow| flow.orig.zone);
-        engine.map_gre([key_of(&original, zone), key_of(&reply, zone)]);
+        engine.map_gre([key_of(&original, zone), key_of(&reply, zone)])
     }
 
     /// Forget what `map_gre` said of the flow at hand.

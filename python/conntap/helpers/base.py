@@ -121,7 +121,6 @@ class Expect:
     helper: str | None = None
     nat: Nat | None = None
     removes_inverse: bool = False
-    shared: bool = False
     any_master: bool = False
 
 
@@ -161,7 +160,7 @@ class Refused(Drop):
 
     Attributes:
         why: "busy" (another one would match the same packets), "already" (the same one, of another class or, where
-            `Expect.shared`, of another connection), "full" (too many in the table).
+            `Expect.any_master`, of another connection), "full" (too many in the table).
     """
 
     def __init__(self, why: Literal["busy", "already", "full"]) -> None:

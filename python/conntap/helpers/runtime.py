@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from conntap.helpers.base import ORIGINAL, Address, Drop, Expect, Expectation, Helper, Nat, Packet, Refused, Tuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from conntap import _core
 
@@ -159,9 +159,9 @@ class EnginePacket:
         """Change the destination port in the UDP header."""
         self._engine.set_dport(port)
 
-    def map_gre(self, original: Tuple, reply: Tuple) -> None:
+    def map_gre(self, original: Tuple, reply: Tuple) -> bool:
         """Let GRE packets find the sender's key."""
-        self._engine.map_gre(to_parts(original), to_parts(reply))
+        return self._engine.map_gre(to_parts(original), to_parts(reply))
 
     def unmap_gre(self) -> None:
         """Forget what `map_gre` said."""
@@ -179,7 +179,7 @@ class HelperHost:
         drops: why the last packet was dropped, "" if it was not.
     """
 
-    __slots__ = ("_classes", "_engine", "_instances", "_local_networks", "_names", "drops")
+    __slots__ = ("_classes", "_engine", "_instances", "_local_networks", "_rules", "drops")
 
     def __init__(
         self,
@@ -187,7 +187,11 @@ class HelperHost:
         helpers: Mapping[str, type[Helper]],
         options: Mapping[str, Mapping[str, int]],
         local_networks: Iterable[IPv4Interface] = (),
+        rules: Callable[[_core.Engine, _core.HelperCall], bool] | None = None,
     ) -> None:
+        self._rules = rules
+        if rules is not None:
+            engine.ask_rules()
         self._engine = engine
         self._instances: dict[int, Helper] = {}
         self._classes: dict[int, tuple[type[Helper], Mapping[str, int]]] = {}
@@ -203,9 +207,11 @@ class HelperHost:
         call = self._engine.call()
         if call is None:
             return True
+        if call.stage == "rules":
+            return self._rules is None or self._rules(self._engine, call)
         instance = self._instances.get(call.flow)
         if instance is None:
-            helper, options = self._classes[call.helper]
+            helper, options = self._classes[call.helper or 0]
             instance = self._instances[call.flow] = helper(options)
         packet: Packet = EnginePacket(self._engine, call, self._local_network(call))
         try:

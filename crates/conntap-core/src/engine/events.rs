@@ -145,7 +145,9 @@ impl Teller<'_> {
             writer.be32(CTA_EXPECT_ID, expect.id);
             writer.be32(CTA_EXPECT_FLAGS, wanted.flags);
             writer.be32(CTA_EXPECT_CLASS, u32::from(wanted.class));
-            writer.text(CTA_EXPECT_HELP_NAME, (self.helpers)(expect.master_helper).as_bytes());
+            if let Some(helper) = expect.master_helper {
+                writer.text(CTA_EXPECT_HELP_NAME, (self.helpers)(helper).as_bytes());
+            }
             if let Some(name) = wanted.nat.and_then(|nat| nat.function.name()) {
                 writer.text(CTA_EXPECT_FN, name.as_bytes());
             }

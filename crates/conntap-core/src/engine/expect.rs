@@ -98,8 +98,8 @@ pub struct Expect {
     pub expires_ns: i64,
     /// The master's original tuple and id.
     pub master: (Key, u32),
-    /// Number of the master's helper.
-    pub master_helper: u16,
+    /// Number of the master's helper; None for a rule's own expectation.
+    pub master_helper: Option<u16>,
     /// The master is in the flow table: before that nothing can match.
     pub confirmed: bool,
 }

@@ -83,6 +83,25 @@ pub struct Extra {
 }
 
 impl Flow {
+    /// A flow of which nothing but its tuple is known.
+    #[must_use]
+    pub fn bare(orig: Key) -> Self {
+        Self {
+            orig,
+            counts: [Count::default(); 2],
+            expires_ns: 0,
+            start_ns: 0,
+            timer_ns: 0,
+            proto: Proto::None,
+            id: 0,
+            status: 0,
+            mark: 0,
+            pending: 0,
+            zone_dir: 0,
+            extra: None,
+        }
+    }
+
     /// The tuple of a direction.
     #[must_use]
     #[inline]

@@ -3,7 +3,7 @@
 //! Source: kernel net/netfilter/nf_conntrack_helper.c, nf_conntrack_expect.c.
 
 use super::counters::count;
-use super::expect::{Check, Expect, Function, Refused, Wanted};
+use super::expect::{Check, Expect, Refused, Wanted};
 use super::flow::{Flow, event};
 use super::key::{Direction, Key};
 use super::process::{Found, Place, Step};
@@ -39,50 +39,55 @@ pub struct Assignment {
     pub family: u8,
 }
 
-/// A packet that waits for its helper.
+/// Who is asked about a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Whoever plays the gateway's rules: mark, drop, expect.
+    Rules,
+    Helper,
+}
+
+/// A packet that waits.
 #[derive(Clone, Debug)]
 pub struct Suspended {
+    pub stage: Stage,
     /// From the IP header on.
     pub bytes: Vec<u8>,
     pub family: u8,
     pub l4proto: u8,
     pub l4_at: usize,
-    /// Where the helper's payload begins.
+    /// Where the payload begins: behind the TCP or UDP header, else at the layer-4 header.
     pub payload_at: usize,
     pub direction: Direction,
     pub state: State,
-    pub helper: u16,
     /// Sequence number of the payload's first byte (TCP).
     pub seq: u32,
     /// The helper has changed bytes.
     pub mangled: bool,
+    /// The flow's sequence numbers were shifted before this packet.
+    pub(super) adjust: bool,
     reason: Reason,
     pub(super) place: Option<Place>,
 }
 
 impl Suspended {
-    /// None where no helper reads such a packet: cut short, or without a header of its protocol.
     pub(super) fn new(
         packet: &Packet<'_>,
         direction: Direction,
         state: State,
-        helper: u16,
+        stage: Stage,
         reason: Reason,
-    ) -> Option<Self> {
-        let l4 = packet.l4();
-        let (header, seq) = match packet.l4proto {
-            IPPROTO_TCP => {
-                let [_, _, _, _, s0, s1, s2, s3, _, _, _, _, offset, ..] = *l4.first_chunk::<20>()?;
-                (usize::from(offset >> 4).wrapping_mul(4), u32::from_be_bytes([s0, s1, s2, s3]))
+    ) -> Self {
+        let (header, seq) = match (packet.l4proto, packet.l4().first_chunk::<20>()) {
+            (IPPROTO_TCP, Some([_, _, _, _, s0, s1, s2, s3, _, _, _, _, offset, ..])) => {
+                (usize::from(offset >> 4).wrapping_mul(4), u32::from_be_bytes([*s0, *s1, *s2, *s3]))
             }
-            IPPROTO_UDP => (8, 0),
-            _ => return None,
+            (IPPROTO_UDP, _) => (8, 0),
+            _ => (0, 0),
         };
-        if l4.len() < header {
-            return None;
-        }
         let l4_at = usize::from(packet.l4_at);
-        Some(Self {
+        Self {
+            stage,
             bytes: packet.ip.to_vec(),
             family: packet.family,
             l4proto: packet.l4proto,
@@ -90,12 +95,17 @@ impl Suspended {
             payload_at: l4_at.saturating_add(header),
             direction,
             state,
-            helper,
             seq,
             mangled: false,
+            adjust: false,
             reason,
             place: None,
-        })
+        }
+    }
+
+    /// Is there a whole header of a protocol that helpers read?
+    pub(super) fn is_readable(&self) -> bool {
+        self.payload_at > self.l4_at && self.bytes.len() >= self.payload_at
     }
 
     pub(super) fn of(mut self, place: Place) -> Self {
@@ -169,24 +179,46 @@ impl Engine {
         }
     }
 
-    /// Go on behind the helper; `accept` false: it drops the packet, and a new flow is not entered.
-    pub fn resume(&mut self, accept: bool) -> Option<Outcome> {
-        let suspended = *self.suspended.take()?;
-        let Suspended { direction, state, reason, place, .. } = suspended;
-        let place = place?;
+    /// Go on; `accept` false: the packet is dropped, and a new flow is not entered.
+    pub fn resume(&mut self, accept: bool) -> Option<Step> {
+        let mut suspended = self.suspended.take()?;
+        let place = suspended.place.take()?;
         if !accept {
-            count(&mut self.counters.helper_dropped);
-            let mut flow_id = None;
-            match place {
-                Place::Fresh(mut flow) => self.forget_dependents(&mut flow),
-                Place::Table(slot) => flow_id = self.table.get(slot).map(|flow| (flow.id, direction)),
+            return Some(Step::Done(self.dropped(&suspended, place)));
+        }
+        let helper = match &place {
+            Place::Table(slot) => self.table.get(*slot).and_then(Flow::helper),
+            Place::Fresh(flow) => flow.helper(),
+        };
+        if suspended.stage == Stage::Rules && helper.is_some() && suspended.is_readable() {
+            suspended.stage = Stage::Helper;
+            suspended.place = Some(place);
+            self.suspended = Some(suspended);
+            return Some(Step::Ask);
+        }
+        let Suspended { direction, state, reason, bytes, adjust, l4_at, .. } = *suspended;
+        let mut place = place;
+        if self.forward {
+            self.forwarded = bytes;
+            if adjust {
+                self.adjust_forwarded(&mut place, direction, l4_at);
             }
-            return Some(Outcome { state, reason: Reason::HelperDropped, dropped: true, flow: flow_id });
         }
-        match self.confirm(Found { place, direction, state }, reason) {
-            Step::Done(outcome) => Some(outcome),
-            Step::Helper => None,
+        Some(self.confirm(Found { place, direction, state }, reason))
+    }
+
+    fn dropped(&mut self, suspended: &Suspended, place: Place) -> Outcome {
+        let (counter, reason) = match suspended.stage {
+            Stage::Rules => (&mut self.counters.rule_dropped, Reason::RuleDropped),
+            Stage::Helper => (&mut self.counters.helper_dropped, Reason::HelperDropped),
+        };
+        count(counter);
+        let mut flow_id = None;
+        match place {
+            Place::Fresh(mut flow) => self.forget_dependents(&mut flow),
+            Place::Table(slot) => flow_id = self.table.get(slot).map(|flow| (flow.id, suspended.direction)),
         }
+        Outcome { state: suspended.state, reason, dropped: true, flow: flow_id }
     }
 
     /// Enter an expectation of the flow at hand. Source: nf_ct_expect_related_report.
@@ -200,15 +232,15 @@ impl Engine {
         };
         let Some(flow) = self.call_flow() else { return refuse(self, Refused::Full) };
         let (master, helper) = ((flow.orig, flow.id), flow.helper());
-        let Some(helper) = helper else { return refuse(self, Refused::Full) };
         match self.expects.check(wanted, master.1) {
             Check::Free => {}
             Check::Replace(slot) => self.unexpect_own(slot),
             Check::Refuse(why) => return refuse(self, why),
         }
-        let policies = self.helpers.get(usize::from(helper)).map(|helper| helper.policies.as_slice());
-        let policy = policies.and_then(|policies| policies.get(usize::from(wanted.class))).copied();
-        let policy = policy.unwrap_or(Policy { max_expected: 1, timeout: 300 });
+        let policies = helper.and_then(|helper| self.helpers.get(usize::from(helper)));
+        let policy = policies.and_then(|helper| helper.policies.get(usize::from(wanted.class))).copied();
+        // Without a helper (a rule's own expectation) there is no limit but the table's.
+        let policy = policy.unwrap_or(Policy { max_expected: 0, timeout: 0 });
         let of_class: Vec<u32> = {
             let expects = self.call_flow().and_then(|flow| flow.extra.as_ref()).map(|extra| extra.expects.as_slice());
             let same = |slot: &&u32| self.expects.get(**slot).is_some_and(|found| found.wanted.class == wanted.class);
@@ -307,21 +339,27 @@ impl Engine {
         self.suspended = Some(suspended);
     }
 
-    /// PPTP: GRE packets of these tuples can be told apart from now on. Source: nf_ct_gre_keymap_add.
-    pub fn map_gre(&mut self, keys: [Key; 2]) {
+    /// PPTP: GRE packets of these tuples can be told apart from now on. False: the flow at hand has said otherwise.
+    /// Source: nf_ct_gre_keymap_add.
+    pub fn map_gre(&mut self, keys: [Key; 2]) -> bool {
+        let Some(flow) = self.call_flow_mut() else { return false };
+        let id = flow.id;
+        if let Some(known) = flow.extra().gre {
+            return known.iter().zip(&keys).all(|(known, key)| gre_key(known) == gre_key(key));
+        }
+        flow.extra().gre = Some(keys);
         for key in keys {
-            self.gre_keys.insert(gre_key(&key), key.sport);
+            self.gre_keys.entry(gre_key(&key)).or_default().push((key.sport, id));
         }
-        if let Some(flow) = self.call_flow_mut() {
-            flow.extra().gre = Some(keys);
-        }
+        true
     }
 
     /// PPTP: forget what [`Self::map_gre`] said of the flow at hand.
     pub fn unmap_gre(&mut self) {
-        let keys = self.call_flow_mut().and_then(|flow| flow.extra().gre.take());
+        let Some(flow) = self.call_flow_mut() else { return };
+        let (id, keys) = (flow.id, flow.extra().gre.take());
         for key in keys.into_iter().flatten() {
-            self.forget_gre(&key);
+            self.forget_gre(&key, id);
         }
     }
 
@@ -357,18 +395,18 @@ impl Engine {
         true
     }
 
-    fn translate_child(&mut self, _flow: &mut Flow, expect: &Expect) {
-        let _: Option<Function> = expect.wanted.nat.map(|nat| nat.function);
-    }
-
-    /// Set the mark of a flow; an event tells it with the next packet that passes.
-    pub fn set_mark(&mut self, flow: (Key, u32), mark: u32) {
-        if let Some(slot) = self.table.slot_of(&flow.0, flow.1)
-            && let Some(flow) = self.table.get_mut(slot)
+    /// Set the mark of the flow at hand. Source: nft_ct_set_eval.
+    pub fn set_mark(&mut self, mark: u32) {
+        if let Some(flow) = self.call_flow_mut()
             && flow.mark != mark
         {
             flow.mark = mark;
             flow.pending |= event::MARK;
         }
+    }
+
+    /// Ask about every packet of a flow, before its helper: [`Stage::Rules`].
+    pub fn ask_rules(&mut self) {
+        self.rules = true;
     }
 }

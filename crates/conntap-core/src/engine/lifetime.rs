@@ -83,6 +83,9 @@ impl Engine {
     /// End a flow: DESTROY, then what hangs on it. Source: nf_ct_delete, nf_ct_destroy.
     pub(super) fn destroy(&mut self, slot: Slot) -> Option<Flow> {
         let mut flow = self.table.remove(slot)?;
+        if self.nat.is_on() {
+            self.nat.forget(&flow);
+        }
         self.tell(|teller, out| teller.ended(out, &flow));
         self.forget_dependents(&mut flow);
         Some(flow)
@@ -96,7 +99,7 @@ impl Engine {
         let mut expects = std::mem::take(&mut extra.expects);
         if let Some(keys) = gre {
             for key in keys {
-                self.forget_gre(&key);
+                self.forget_gre(&key, flow.id);
             }
             for key in keys {
                 // The siblings: a GRE connection, or the expectation for one.
@@ -117,13 +120,19 @@ impl Engine {
             && let Some(keys) = self.table.get_mut(slot).and_then(|master| master.extra().gre.take())
         {
             for key in keys {
-                self.forget_gre(&key);
+                self.forget_gre(&key, id);
             }
         }
     }
 
-    pub(super) fn forget_gre(&mut self, key: &Key) {
-        self.gre_keys.remove(&gre_key(key));
+    pub(super) fn forget_gre(&mut self, key: &Key, master: u32) {
+        let place = gre_key(key);
+        if let Some(found) = self.gre_keys.get_mut(&place) {
+            found.retain(|(_, id)| *id != master);
+            if found.is_empty() {
+                self.gre_keys.remove(&place);
+            }
+        }
     }
 
     /// Take an expectation out and tell it. `holder`: its master, where that is not in the table yet.

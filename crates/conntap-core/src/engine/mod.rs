@@ -17,7 +17,9 @@ mod icmp;
 pub mod key;
 mod lifetime;
 mod mangle;
+pub mod nat;
 pub mod process;
+mod rewrite;
 mod sctp;
 pub mod settings;
 mod table;
@@ -51,8 +53,8 @@ pub struct Engine {
     settings: Settings,
     table: Table,
     expects: Expects,
-    /// PPTP: the sender's call id by the tuple that lacks it, and the control connection that said so.
-    gre_keys: BTreeMap<GreKey, u16>,
+    /// PPTP: the sender's call id by the tuple that lacks it, and the control connection that said so, oldest first.
+    gre_keys: BTreeMap<GreKey, Vec<(u16, u32)>>,
     helpers: Vec<Helper>,
     assignments: Vec<Assignment>,
     fragments: Reassembler,
@@ -61,6 +63,14 @@ pub struct Engine {
     ahead_ns: Option<i64>,
     counters: Counters,
     out: Batch,
+    nat: nat::Nat,
+    /// Packets are wanted as the gateway would send them.
+    forward: bool,
+    /// Somebody plays the rules.
+    rules: bool,
+    forwarded: Vec<u8>,
+    /// By which the packet at hand comes and goes.
+    interfaces: (u32, u32),
     suspended: Option<Box<Suspended>>,
 }
 
@@ -82,6 +92,11 @@ impl Engine {
             ahead_ns: None,
             counters: Counters::default(),
             out: Batch::default(),
+            nat: nat::Nat::default(),
+            forward: false,
+            rules: false,
+            forwarded: Vec::new(),
+            interfaces: (0, 0),
             suspended: None,
         }
     }
@@ -120,6 +135,28 @@ impl Engine {
         self.table.memory()
     }
 
+    /// From now on make each packet as the gateway would send it: [`Self::forwarded`].
+    pub fn forward_packets(&mut self) {
+        self.forward = true;
+    }
+
+    /// The last packet as the gateway sends it, from the IP header on; empty where it sends none.
+    #[must_use]
+    pub fn forwarded(&self) -> &[u8] {
+        &self.forwarded
+    }
+
+    /// Does a filter want this flow, as its NEW would tell it?
+    fn flow_matches(&self, flow: &flow::Flow, filter: &crate::filter::Filter) -> bool {
+        let mut probe = Batch::default();
+        let mut flow = flow.clone();
+        flow.pending |= flow::event::NEW;
+        let helpers = &self.helpers;
+        let name = |helper: u16| helpers.get(usize::from(helper)).map_or("", |helper| helper.name.as_str());
+        events::Teller { settings: &self.settings, now_ns: self.now_ns, helpers: &name }.changed(&mut probe, &flow);
+        probe.iter().any(|(row, message, content)| filter.matches(row.kind, &content, &message))
+    }
+
     /// Take the events that have come since the last time.
     #[must_use]
     pub fn take_events(&mut self) -> Batch {
@@ -140,11 +177,11 @@ impl Engine {
         }
     }
 
-    fn gre_key_of(keys: &BTreeMap<GreKey, u16>, key: &Key) -> u16 {
+    fn gre_key_of(keys: &BTreeMap<GreKey, Vec<(u16, u32)>>, key: &Key) -> u16 {
         if key.l4proto != IPPROTO_GRE || keys.is_empty() {
             return 0;
         }
-        keys.get(&gre_key(key)).copied().unwrap_or_default()
+        keys.get(&gre_key(key)).and_then(|found| found.first()).map_or(0, |(key, _)| *key)
     }
 }
 

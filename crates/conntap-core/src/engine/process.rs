@@ -5,10 +5,11 @@
 
 use super::Engine;
 use super::counters::count;
-use super::flow::{Count, Extra, Flow, Proto, event};
-use super::helper::Suspended;
+use super::flow::{Extra, Flow, event};
+use super::helper::{Stage, Suspended};
 use super::icmp::{self, Class};
 use super::key::{Direction, Key};
+use super::rewrite;
 use super::seconds;
 use super::table::Slot;
 use super::track::{self, Track, Verdict};
@@ -27,14 +28,25 @@ pub struct Input<'a> {
     pub packet: Packet<'a>,
     /// Zone in both directions.
     pub zone: u16,
+    /// The interfaces by which it comes and goes, numbered as the caller likes; NAT rules may ask.
+    pub came_by: u32,
+    pub goes_by: u32,
+}
+
+impl<'a> Input<'a> {
+    /// A packet of zone 0 whose interfaces do not matter.
+    #[must_use]
+    pub fn new(time_ns: i64, packet: Packet<'a>) -> Self {
+        Self { time_ns, packet, zone: 0, came_by: 0, goes_by: 0 }
+    }
 }
 
 /// How far a packet has come.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Step {
     Done(Outcome),
-    /// A helper has to be asked: see [`Engine::call`], then [`Engine::resume`].
-    Helper,
+    /// A helper, or whoever plays the rules, has to be asked: see [`Engine::call`], then [`Engine::resume`].
+    Ask,
 }
 
 /// Where a packet's flow is.
@@ -68,10 +80,20 @@ impl Engine {
         if input.packet.is_cut() {
             count(&mut self.counters.cut);
         }
+        self.forwarded.clear();
+        self.interfaces = (input.came_by, input.goes_by);
         if input.packet.fragment.is_some() {
             return self.fragment(input);
         }
         self.whole(&input.packet, input.zone)
+    }
+
+    /// Packets that nobody translates leave as they came.
+    #[inline]
+    fn pass_on(&mut self, packet: &Packet<'_>) {
+        if self.forward {
+            self.forwarded = rewrite::as_tracked(packet);
+        }
     }
 
     fn fragment(&mut self, input: &Input<'_>) -> Step {
@@ -93,15 +115,16 @@ impl Engine {
         }
     }
 
-    fn invalid(&mut self, reason: Reason) -> Step {
+    fn invalid(&mut self, packet: &Packet<'_>, reason: Reason) -> Step {
         count(&mut self.counters.invalid);
+        self.pass_on(packet);
         Step::Done(Outcome { state: State::Invalid, reason, dropped: false, flow: None })
     }
 
     #[inline]
     fn whole(&mut self, packet: &Packet<'_>, zone: u16) -> Step {
         if packet.no_l4.is_some() {
-            return self.invalid(Reason::NoTransport);
+            return self.invalid(packet, Reason::NoTransport);
         }
         if matches!((packet.l4proto, packet.family), (IPPROTO_ICMP, AF_INET) | (IPPROTO_ICMPV6, AF_INET6)) {
             let track = Track { settings: &self.settings, now_ns: self.now_ns, shorten_to_ns: None };
@@ -109,9 +132,10 @@ impl Engine {
             match icmp::classify(packet, zone, &|key| Self::gre_key_of(gre_keys, key), &track) {
                 Class::Query => {}
                 Class::Error(quoted) => return self.icmp_error(packet, &quoted),
-                Class::Invalid(reason) => return self.invalid(reason),
+                Class::Invalid(reason) => return self.invalid(packet, reason),
                 Class::Untracked => {
                     count(&mut self.counters.untracked);
+                    self.pass_on(packet);
                     let reason = Reason::NeighbourDiscovery;
                     return Step::Done(Outcome { state: State::Untracked, reason, dropped: false, flow: None });
                 }
@@ -120,7 +144,7 @@ impl Engine {
         let gre_keys = &self.gre_keys;
         let key = match super::extract::key(packet, zone, &|key| Self::gre_key_of(gre_keys, key)) {
             Ok(key) => key,
-            Err(reason) => return self.invalid(reason),
+            Err(reason) => return self.invalid(packet, reason),
         };
         let hash = self.table.hash(&key);
         self.tracked(packet, &key, hash)
@@ -128,18 +152,19 @@ impl Engine {
 
     /// An ICMP error belongs to the flow whose packet it quotes. Source: nf_conntrack_inet_error.
     fn icmp_error(&mut self, packet: &Packet<'_>, quoted: &Key) -> Step {
-        let Some(inverse) = quoted.inverse() else { return self.invalid(Reason::QuoteUnknown) };
-        let Some((slot, direction)) = self.table.find(&inverse) else { return self.invalid(Reason::QuoteUnknown) };
-        let Some(flow) = self.table.get(slot) else { return self.invalid(Reason::QuoteUnknown) };
+        let Some(inverse) = quoted.inverse() else { return self.invalid(packet, Reason::QuoteUnknown) };
+        let Some((slot, direction)) = self.table.find(&inverse) else { return self.invalid(packet, Reason::QuoteUnknown) };
+        let Some(flow) = self.table.get(slot) else { return self.invalid(packet, Reason::QuoteUnknown) };
         if packet.dst != flow.tuple(direction).dst {
-            return self.invalid(Reason::QuoteElsewhere);
+            return self.invalid(packet, Reason::QuoteElsewhere);
         }
-        Step::Done(Outcome {
-            state: State::Related,
-            reason: Reason::ErrorAboutFlow,
-            dropped: false,
-            flow: Some((flow.id, direction)),
-        })
+        let mut dropped = false;
+        if self.forward {
+            self.forwarded = rewrite::as_tracked(packet);
+            dropped = rewrite::translate_error(&mut self.forwarded, packet, flow, direction).is_none();
+        }
+        let flow = Some((flow.id, direction));
+        Step::Done(Outcome { state: State::Related, reason: Reason::ErrorAboutFlow, dropped, flow })
     }
 
     /// Find or make the flow, and track. A reopened connection goes round twice.
@@ -151,14 +176,19 @@ impl Engine {
                 Some((slot, direction)) => self.known(slot, direction),
                 None => match self.fresh(key) {
                     Ok(found) => found,
-                    Err(outcome) => return Step::Done(outcome),
+                    Err(outcome) => {
+                        if !outcome.dropped {
+                            self.pass_on(packet);
+                        }
+                        return Step::Done(outcome);
+                    }
                 },
             };
             let mut track = Track { settings: &self.settings, now_ns: self.now_ns, shorten_to_ns: None };
             let flow = match &mut found.place {
                 Place::Table(slot) => match self.table.get_mut(*slot) {
                     Some(flow) => flow,
-                    None => return self.invalid(Reason::NoTransport),
+                    None => return self.invalid(packet, Reason::NoTransport),
                 },
                 Place::Fresh(flow) => flow,
             };
@@ -178,7 +208,7 @@ impl Engine {
                 Verdict::Ignore(reason) => return self.accepted(packet, found, reason),
                 Verdict::Kill(reason) => {
                     add(flow, found.direction, packet);
-                    return self.killed(found, reason);
+                    return self.killed(packet, found, reason);
                 }
                 Verdict::Repeat => {
                     if let Place::Table(slot) = found.place {
@@ -195,7 +225,7 @@ impl Engine {
                         }
                         Place::Fresh(mut flow) => self.forget_dependents(&mut flow),
                     }
-                    return self.invalid(reason);
+                    return self.invalid(packet, reason);
                 }
             }
         }
@@ -227,20 +257,7 @@ impl Engine {
             count(&mut self.counters.table_full);
             return Err(Outcome { state: State::Invalid, reason: Reason::TableFull, dropped: true, flow: None });
         }
-        let mut flow = Box::new(Flow {
-            orig: *key,
-            counts: [Count::default(); 2],
-            expires_ns: self.now_ns,
-            start_ns: self.now_ns,
-            timer_ns: 0,
-            proto: Proto::None,
-            id: self.table.take_id(),
-            status: 0,
-            mark: 0,
-            pending: 0,
-            zone_dir: 0,
-            extra: None,
-        });
+        let mut flow = Box::new(Flow { id: self.table.take_id(), expires_ns: self.now_ns, ..Flow::bare(*key) });
         let mut state = State::New;
         if !self.expects.is_empty() && self.fulfil(&mut flow) {
             state = State::Related;
@@ -277,8 +294,14 @@ impl Engine {
         }
     }
 
-    fn killed(&mut self, found: Found, reason: Reason) -> Step {
-        let Place::Table(slot) = found.place else { return self.invalid(reason) };
+    fn killed(&mut self, packet: &Packet<'_>, found: Found, reason: Reason) -> Step {
+        let Place::Table(slot) = found.place else { return self.invalid(packet, reason) };
+        if self.forward {
+            self.forwarded = rewrite::as_tracked(packet);
+            if let Some(flow) = self.table.get(slot) {
+                rewrite::translate(&mut self.forwarded, packet, flow, found.direction);
+            }
+        }
         let id = self.destroy(slot).map_or(0, |flow| flow.id);
         Step::Done(Outcome { state: found.state, reason, dropped: false, flow: Some((id, found.direction)) })
     }
@@ -309,13 +332,56 @@ impl Engine {
             }
             helper = flow.helper();
         }
-        if let Some(helper) = helper
-            && let Some(suspended) = Suspended::new(packet, found.direction, found.state, helper, reason)
-        {
-            self.suspended = Some(Box::new(suspended.of(found.place)));
-            return Step::Helper;
+        if self.nat.is_on() {
+            self.nat_first(&mut found.place);
+        }
+        let mut adjust = false;
+        if self.forward {
+            let mut bytes = rewrite::as_tracked(packet);
+            if let Some(flow) = self.flow_mut(&mut found.place) {
+                rewrite::translate(&mut bytes, packet, flow, direction);
+                adjust = flow.has(IPS_SEQ_ADJUST);
+            }
+            self.forwarded = bytes;
+        }
+        if self.rules || helper.is_some() {
+            let stage = if self.rules { Stage::Rules } else { Stage::Helper };
+            let mut suspended = Suspended::new(packet, direction, found.state, stage, reason);
+            if self.forward {
+                suspended.bytes = std::mem::take(&mut self.forwarded);
+            }
+            suspended.adjust = adjust;
+            if stage == Stage::Rules || suspended.is_readable() {
+                self.suspended = Some(Box::new(suspended.of(found.place)));
+                return Step::Ask;
+            }
+            if self.forward {
+                self.forwarded = suspended.bytes;
+            }
+        }
+        if adjust {
+            self.adjust_forwarded(&mut found.place, direction, usize::from(packet.l4_at));
         }
         self.confirm(found, reason)
+    }
+
+    /// A new flow gets its translation before it is seen by anybody.
+    fn nat_first(&mut self, place: &mut Place) {
+        if let Place::Fresh(flow) = place {
+            let mut flow = std::mem::replace(flow, Box::new(Flow::bare(flow.orig)));
+            let (came_by, goes_by) = self.interfaces;
+            self.nat_new(&mut flow, came_by, goes_by);
+            *place = Place::Fresh(flow);
+        }
+    }
+
+    /// Shift the sequence numbers of the packet that is about to leave.
+    pub(super) fn adjust_forwarded(&mut self, place: &mut Place, direction: Direction, l4_at: usize) {
+        let mut bytes = std::mem::take(&mut self.forwarded);
+        if let Some(flow) = self.flow_mut(place) {
+            rewrite::adjust_sequence(&mut bytes, l4_at, flow, direction);
+        }
+        self.forwarded = bytes;
     }
 
     /// The end of the way: enter a new flow, tell what changed. Source: __nf_conntrack_confirm.
@@ -332,7 +398,9 @@ impl Engine {
                 }
             },
         };
-        let Some(flow) = self.table.get(slot) else { return self.invalid(reason) };
+        let Some(flow) = self.table.get(slot) else {
+            return Step::Done(Outcome { state: found.state, reason, dropped: false, flow: None });
+        };
         let flow_id = flow.id;
         if flow.pending != 0 {
             self.tell_changes(slot);

@@ -57,7 +57,9 @@ pub fn packet(flow: &mut Flow, packet: &Packet<'_>, direction: Direction, track:
 /// Source: nf_conntrack_gre_packet.
 fn gre(flow: &mut Flow, track: &Track<'_>) -> Verdict {
     let timeout = if flow.has(IPS_SEEN_REPLY) {
-        assure(flow);
+        if !flow.has(IPS_NAT_CLASH) {
+            assure(flow);
+        }
         track.settings.gre_timeout_stream
     } else {
         track.settings.gre_timeout

@@ -90,6 +90,13 @@ pub fn l4_sum(packet: &Packet<'_>) -> u16 {
     fold(pseudo(packet, packet.l4proto).wrapping_add(raw(packet.l4())))
 }
 
+/// The CRC32c that belongs into an SCTP packet's header, to be written in little-endian order.
+#[must_use]
+pub fn sctp_sum(l4: &[u8]) -> u32 {
+    let (ends, rest) = l4.split_at_checked(8).unwrap_or((l4, &[]));
+    crc32c(&[ends, &[0; 4], rest.get(4..).unwrap_or_default()])
+}
+
 fn verdict(total: u64) -> Checksum {
     if fold(total) == 0xffff { Checksum::Good } else { Checksum::Bad }
 }

@@ -11,7 +11,7 @@ from conntap.helpers.runtime import HelperHost
 from conntap.lab.parity.subject import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from conntap import _core
 
@@ -26,6 +26,7 @@ class EngineSubject:
     Args:
         helpers: helper name → (protocol, destination port) pairs, as the gateway's rules assign them.
         sysctls: settings by path below /proc/sys/net, or by name.
+        rules: what the gateway's own rules do with each packet; see `conntap.helpers.runtime.HelperHost`.
     """
 
     def __init__(
@@ -33,13 +34,17 @@ class EngineSubject:
         *,
         helpers: Mapping[str, Iterable[tuple[str, int]]] | None = None,
         sysctls: Mapping[str, int | str] | None = None,
+        rules: Callable[[_core.Engine, _core.HelperCall], bool] | None = None,
+        zone: int = 0,
         tables: bool = False,
     ) -> None:
         settings = [(name.rpartition("/")[2], int(value)) for name, value in (sysctls or {}).items()]
         self.engine = Engine(settings, bytes(16))
         assigned = dict(helpers or {})
         known: dict[str, type[Helper]] = {name: load(name) for name in (*assigned, *children(assigned))}
-        self._host = HelperHost(self.engine, known, {})
+        self._host = HelperHost(self.engine, known, {}, rules=rules)
+        self._zone = zone
+        self.engine.forward_packets()
         for name, places in assigned.items():
             for protocol, port in places:
                 number = list(known).index(name)
@@ -48,11 +53,12 @@ class EngineSubject:
 
     def packet(self, now_ns: int, side: int, ip: bytes) -> Answer:
         """Take one packet."""
-        del side  # nothing depends on it without NAT
-        state, _, _, dropped, _ = self.engine.packet(now_ns, ip, self._host.ask)
+        state, _, _, dropped, _ = self.engine.packet(
+            now_ns, ip, self._host.ask, zone=self._zone, came_by=side, goes_by=1 - side
+        )
         return Answer(
             messages(self.engine.take_events()),
-            [] if dropped else [ip],
+            [] if dropped else [self.engine.forwarded],
             "" if state == "UNSEEN" else state.lower(),
             [*messages(self.engine.flows()), *messages(self.engine.expectations())] if self._tables else None,
         )

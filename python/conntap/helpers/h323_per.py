@@ -52,9 +52,9 @@ LENGTH: Final = -3
 
 # A bitmap of additions longer than this is refused; the kernel keeps it in 32 bits.
 _MOST_ADDITIONS: Final = 32
-# Parts (sequences, choices, items) that a message of so many octets may have; honest ones have less than one an octet.
+# Parts (sequences, choices, items) that a message of so many octets may have; honest ones have at most one an octet.
 _PARTS_FREE: Final = 512
-_PARTS_PER_OCTET: Final = 4
+_PARTS_PER_OCTET: Final = 2
 
 
 class Malformed(Exception):

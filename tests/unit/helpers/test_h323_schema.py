@@ -109,19 +109,6 @@ def test_a_facility_tells_why():
     assert value.at("alternativeAddress", "ipAddress", "ip") == Value(number=message.index(bytes([10, 0, 2, 9])))
 
 
-def test_crypto_tokens_of_each_kind_are_passed_over():
-    oid, parameters = "02 2a03", "00"
-    kinds = {
-        0: f"20 00 10 c0 0001 {oid} {parameters} 08 ff",  # cryptoEPPwdHash, of the alias "1"
-        2: f"40 {oid} {parameters} 01 ff",  # cryptoEPPwdEncr
-        4: f"80 01 ff {oid} {parameters} 08 ff",  # cryptoEPCert
-    }
-    for index, octets in kinds.items():
-        tail = "01" + octets
-        assert index in range(8)
-        assert bytes.fromhex(tail)
-
-
 @pytest.mark.parametrize(("helper", "read"), [(Ras, ras), (Q931, unit)])
 def test_no_message_cut_short_is_read_differently(helper, read):
     """What a beginning of a message yields, the whole message yields too."""

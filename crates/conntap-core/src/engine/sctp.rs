@@ -59,7 +59,7 @@ const TRANSITIONS: [[[u8; 9]; 11]; 2] = {
             [CL, CL, CW, CE, ES, SS, SR, SA, HS], // HEARTBEAT ACK
         ],
         [
-            [IV, CL, CW, CE, ES, CL, CL, SA, IV],
+            [IV, CL, CW, CE, ES, SS, SR, SA, IV],
             [IV, CW, CW, CE, ES, SS, SR, SA, IV],
             [IV, CL, CL, CL, CL, CL, CL, CL, IV],
             [IV, CL, CW, CE, SR, SS, SR, SA, IV],

@@ -514,15 +514,16 @@ impl TcpTrack {
             return Ok((CLOSE, false)); // closing: the tuple may be in use again, our notes are old
         }
         let mut new = CLOSE;
+        let established = old == ESTABLISHED && flow_status & IPS_ASSURED != 0; // nf_conntrack_tcp_established
         let other = self.sides.get(direction.other().index()).copied().unwrap_or_default();
         if other.flags & FLAG_MAXACK_SET != 0 && self.last_class != Class::Syn {
-            if tcp.seq == 0 && old != ESTABLISHED {
+            if tcp.seq == 0 && !established {
                 return Ok((CLOSE, true));
             }
             if before(tcp.seq, other.max_ack) && !settings.tcp_ignore_invalid_rst {
                 return Err(Reason::ResetBelow { by: other.max_ack.wrapping_sub(tcp.seq) });
             }
-            if old != ESTABLISHED || tcp.seq == other.max_ack {
+            if !established || tcp.seq == other.max_ack {
                 return Ok((CLOSE, true));
             }
             // The end of a train: data, then RST right behind it.

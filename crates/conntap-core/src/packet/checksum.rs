@@ -121,9 +121,21 @@ fn udplite(packet: &Packet<'_>, l4: &[u8]) -> Checksum {
         return Checksum::Bad;
     }
     match l4.get(..usize::try_from(covered).unwrap_or(usize::MAX)) {
-        Some(covered) => verdict(pseudo(packet, IPPROTO_UDP).wrapping_add(raw(covered))),
+        Some(covered) => verdict(udplite_pseudo(packet).wrapping_add(raw(covered))),
         None => Checksum::Unknown,
     }
+}
+
+/// The pseudo header as `nf_ip_checksum_partial` makes it: for IPv4 it hands on length and protocol in each other's
+/// place, where only 8 bits of the length fit (seen on 6.18; docs/kernel-faults.md).
+fn udplite_pseudo(packet: &Packet<'_>) -> u64 {
+    if packet.family != AF_INET {
+        return pseudo(packet, IPPROTO_UDP);
+    }
+    raw(&packet.src)
+        .wrapping_add(raw(&packet.dst))
+        .wrapping_add(u64::from(u32::from(IPPROTO_UDP).to_be()))
+        .wrapping_add(u64::from((packet.l4_len() & 0xff).to_be()))
 }
 
 fn sctp(packet: &Packet<'_>, l4: &[u8]) -> Checksum {

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conntap._core import Engine
+from conntap.filter import Filter
 from conntap.helpers.base import Helper
 from conntap.helpers.registry import load
 from conntap.helpers.runtime import HelperHost
-from conntap.lab.parity.subject import Answer
+from conntap.lab.parity.generate.nat import INSIDE
+from conntap.lab.parity.generate.sites import SERVER, SHIFTED, SHIFTING, SNAT, VIRTUAL, as_text
+from conntap.lab.parity.subject import RIGHT, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from conntap import _core
 
-__all__ = ["EngineSubject"]
+__all__ = ["EngineSubject", "add_nat_rules"]
 
 PROTOCOLS = {"tcp": 6, "udp": 17}
 
@@ -90,3 +93,17 @@ def children(assigned: Iterable[str]) -> list[str]:
     """Helpers that others give to their children."""
     needs = {"Q.931": ("H.245",), "RAS": ("Q.931", "H.245")}
     return [name for parent in assigned for name in needs.get(parent, ()) if name not in set(assigned)]
+
+
+def add_nat_rules(engine: _core.Engine) -> None:
+    """Let the engine translate as the gateway does under `generate.nat.ruleset`."""
+    for version, family in ((4, 2), (6, 10)):
+        virtual, shifting, server, outside = (place[version] for place in (VIRTUAL, SHIFTING, SERVER, SNAT))
+        for (protocol, port), real in SHIFTED.items():
+            where = Filter(f"l4proto {protocol} and dst {as_text(shifting)} and dport {port}")
+            engine.add_nat(False, family, where, RIGHT, (server, server), (real, real), False)
+        for address in (virtual, shifting):
+            where = Filter(f"dst {as_text(address)}")
+            engine.add_nat(False, family, where, RIGHT, (server, server), None, False)
+        engine.add_nat(True, family, Filter(f"src {INSIDE[version]}"), RIGHT, (outside, outside), None, False)
+        engine.add_nat(True, family, Filter(f"src {as_text(server)}"), RIGHT, (virtual, virtual), None, False)

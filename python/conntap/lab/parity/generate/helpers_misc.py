@@ -37,7 +37,6 @@ def _tftp_transfer(site: Site) -> Script[None]:
     for _ in range(rng.choice((1, 1, 2, 3))):
         yield from u.emit(u.client, request)
     answer = Udp(site, u.ports[0], client=u.server, source=site.port())
-    answer.guarded = True
     for number in range(1, rng.randrange(2, 5)):
         yield from answer.emit(u.server, struct.pack("!HH", 3, number) + b"data")
         yield from answer.emit(u.client, struct.pack("!HH", 4, number))
@@ -69,9 +68,9 @@ def _tftp_wrong_host(site: Site) -> Script[None]:
     u = Udp(site, 69)
     yield from u.emit(u.client, b"\0\1boot.img\0octet\0")
     for host in (2, 0) if site.nat != "dnat" else (0,):
-        yield from Udp(site, u.ports[0], client=u.server, hosts=(host, 0), source=site.port()).emit(
-            u.server, b"\0\3\0\1"
-        )
+        answer = Udp(site, u.ports[0], client=u.server, hosts=(host, 0), source=site.port())
+        answer.guarded = False
+        yield from answer.emit(u.server, b"\0\3\0\1")
 
 
 _TFTP: Final[Table[Site]] = {

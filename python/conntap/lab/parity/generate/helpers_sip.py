@@ -64,7 +64,6 @@ class Dialog:
         self.tcp = over_tcp
         make = Tcp if over_tcp else Udp
         self.flow: Tcp | Udp = make(site, port, public=public, source=source)
-        self.flow.guarded = True
         self.client, self.server = self.flow.client, self.flow.server
         self.number = site.rng.randrange(1, 1000)
         self.call = f"{site.rng.getrandbits(32):x}@h"
@@ -146,6 +145,5 @@ class Dialog:
                 rtp = Udp(self.site, theirs + step, client=self.client, source=mine + step, public=far + step)
             else:
                 rtp = Udp(self.site, mine + step, client=self.server, source=theirs + step, public=near + step)
-            rtp.guarded = True
             for side in (rtp.client, rtp.server)[: rng.choice((1, 2))]:
                 yield from rtp.emit(side, b"\x80\0rtp packet")

@@ -43,7 +43,6 @@ def _register(d: Dialog) -> Script[None]:
     if rng.random() < 0.6:
         public = port_of(request, d.port(d.client))
         caller = Udp(site, d.port(d.client), client=d.server, source=site.port(), public=public)
-        caller.guarded = True
         if d.tcp:
             t = Tcp(site, d.port(d.client), client=d.server, public=public)
             yield from t.emit(d.server, SYN)

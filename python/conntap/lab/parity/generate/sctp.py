@@ -141,7 +141,8 @@ def _middle(a: Association) -> Script[None]:
     rng = a.site.rng
     kind = rng.choice((INIT_ACK, COOKIE_ECHO, SHUTDOWN, SHUTDOWN_ACK, ERROR, HEARTBEAT_ACK))
     yield from a.emit(a.client, kind)
-    yield from a.emit(a.server, rng.choice((COOKIE_ACK, DATA, SHUTDOWN_ACK, SHUTDOWN_COMPLETE, HEARTBEAT)))
+    if not a.site.nat:
+        yield from a.emit(a.server, rng.choice((COOKIE_ACK, DATA, SHUTDOWN_ACK, SHUTDOWN_COMPLETE, HEARTBEAT)))
     if rng.random() < 0.5:
         yield from _usual(a)
 

@@ -23,6 +23,8 @@ CAPACITY: Final = 1 << 20
 
 HOSTS: Final = 14
 
+_OWN_PORTS: Final = 32768
+
 _PREFIXES: Final = {
     (4, LEFT): bytes((10,)),
     (4, RIGHT): bytes((172,)),
@@ -116,7 +118,7 @@ class Site:
     def port(self) -> int:
         """A client port that this conversation has not used yet."""
         while True:
-            port = self.rng.randrange(1024, 65536)
+            port = self.rng.randrange(1024, _OWN_PORTS if self.nat == "snat" else 65536)
             if port not in self._used:
                 self._used.add(port)
                 return port
@@ -140,12 +142,12 @@ class Site:
         return port, port
 
     def own_port(self) -> int:
-        """A port that no other of 4,032 conversations in a row gets, up to 16 times.
+        """A port that no other of 2,048 conversations in a row gets for anything, up to 16 times.
 
-        For expectations that any host may meet: behind one outside address two of them must not name one port.
+        For expectations that any host may meet: behind one outside address nothing else must expect the same port.
         """
         self._shared += 1
-        return 1024 + ((self.slot << 4) + self._shared % 16) % 64512
+        return _OWN_PORTS + ((self.slot << 4) + self._shared % 16) % (65536 - _OWN_PORTS)
 
     def caller(self) -> int:
         """A side that may open a flow: either, but where the left is hidden only the left.

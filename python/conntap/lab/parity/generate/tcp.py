@@ -241,7 +241,7 @@ class Tcp:
             if flags == SYN:
                 self._answered = False
         elif not self.site.astray(side, forwarded):
-            self._answered = True
+            self._answered |= not flags & RST
         elif flags == SYN or (flags == ACK and not self._answered):
             raise BrokenOffError
 

@@ -19,8 +19,8 @@ __all__ = ["LITE_TROUBLES", "UDP_TROUBLES", "Udp", "datagrams", "lite"]
 class Udp:
     """A pair of endpoints: host *hosts[0]* of the client side, host *hosts[1]* of the other.
 
-    *port* is the server's own port, *public* the one that clients call where the gateway translates it. Set *guarded*
-    where one side goes on to send on what the answering side may have opened: see `Site.caller`.
+    *port* is the server's own port, *public* the one that clients call where the gateway translates it. Clear *guarded*
+    where the answering side may open a flow, since nothing goes back on it: see `Site.caller`.
 
     The tracker checks UDP-Lite sums as if the protocol were UDP (IPPROTO_UDP in udplite_error,
     net/netfilter/nf_conntrack_proto_udp.c), so sums that are right by RFC 3828 count as wrong. *pseudo* is the number
@@ -44,7 +44,7 @@ class Udp:
         self.client = site.client if client is None else client
         self.server = 1 - self.client
         self.lite = lite
-        self.guarded = False
+        self.guarded = bool(site.nat)
         self.pseudo = site.rng.choice((UDP, UDP, UDP, UDPLITE)) if lite else UDP
         own = (site.port() if source is None else source, site.service() if port is None else port)
         known = (own[0], own[1] if public is None else public)
@@ -91,14 +91,14 @@ class Udp:
 
     def emit(self, side: int, payload: bytes = b"") -> Script[bytes | None]:
         """Send a datagram; returns the payload that arrived, or None."""
-        forwarded = yield from self.site.send(side, self.make(side, payload))
-        if self.guarded and self.site.astray(side, forwarded):
-            raise BrokenOffError
-        return payload_of(forwarded)
+        return payload_of((yield from self.put(side, self.make(side, payload))))
 
     def put(self, side: int, packet: bytes) -> Script[Sequence[bytes]]:
         """Send a packet that `make` made; returns what was forwarded."""
-        return (yield from self.site.send(side, packet))
+        forwarded = yield from self.site.send(side, packet)
+        if self.guarded and self.site.astray(side, forwarded):
+            raise BrokenOffError
+        return forwarded
 
 
 def payload_of(packets: Sequence[bytes]) -> bytes | None:
@@ -145,6 +145,7 @@ def _other_port(u: Udp) -> Script[None]:
     site = u.site
     yield from u.emit(u.client, b"question")
     elsewhere = Udp(site, site.port(), source=u.ports[0], hosts=(0, site.rng.choice((0, 1))), lite=u.lite)
+    elsewhere.guarded = False
     yield from elsewhere.emit(u.server, b"answer from elsewhere")
     yield from u.emit(u.server, b"answer")
 

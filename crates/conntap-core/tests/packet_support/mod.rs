@@ -40,7 +40,7 @@ impl V4<'_> {
     pub fn packet(&self, payload: &[u8]) -> Vec<u8> {
         let len = 20 + self.options.len();
         let total = self.total.unwrap_or((len + payload.len()) as u16);
-        let flags = u16::from(self.df) << 14 | u16::from(self.more) << 13 | self.offset / 8;
+        let flags = (u16::from(self.df) << 14) | (u16::from(self.more) << 13) | (self.offset / 8);
         let mut header = vec![0x40 | (len / 4) as u8, self.tos];
         header.extend(total.to_be_bytes());
         header.extend(self.id.to_be_bytes());

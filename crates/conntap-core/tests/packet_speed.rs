@@ -7,6 +7,7 @@ mod packet_support;
 use std::hint::black_box;
 use std::time::Instant;
 
+use conntap_core::capture::{Format, Frame, Options, Reader, Writer};
 use conntap_core::packet::{Reassembler, decode, linktype, verify_l4};
 use packet_support::*;
 
@@ -70,4 +71,24 @@ fn nanoseconds() {
     time("reassembly: fragments that are never completed", |turn| {
         black_box(reassembler.push(&packets[turn as usize % packets.len()], turn as i64 * 10_000));
     });
+    for format in [Format::PcapNg, Format::Pcap] {
+        let frame = &frames[1].1;
+        let (mut writer, mut file) = Writer::new(&Options { format, linktype: 1, ..Options::default() });
+        for time_ns in 0..100_000 {
+            let original_len = frame.len() as u32;
+            let frame = Frame { time_ns, linktype: 1, interface: 0, original_len, bytes: frame, dropcount: None };
+            writer.write(&mut file, &frame).unwrap();
+        }
+        let chunks: Vec<_> = file.chunks(1 << 20).collect();
+        let (mut reader, mut next) = (Reader::new(), 0);
+        time(&format!("read: {format:?}, {} bytes a frame", frame.len()), |_| {
+            while black_box(reader.next()).is_none() {
+                if next == chunks.len() {
+                    (reader, next) = (Reader::new(), 0);
+                }
+                reader.feed(chunks[next]);
+                next += 1;
+            }
+        });
+    }
 }

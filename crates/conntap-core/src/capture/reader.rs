@@ -149,9 +149,10 @@ impl Reader {
         let have = self.rest().len();
         let need = match self.step() {
             Step::Need(need) => need,
-            _ => return Ok(()), // broken, which was said; or not everything was taken with `next`
+            _ => return Ok(()), // not everything was taken with `next`
         };
         let error = match self.kind {
+            Kind::Broken => return Ok(()), // which was said
             Kind::Unknown => CaptureError::NotACapture { first: self.first(), have },
             _ if have == 0 => return Ok(()),
             _ => CaptureError::Truncated { at: self.at(), need, have },

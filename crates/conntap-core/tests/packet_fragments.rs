@@ -372,6 +372,19 @@ fn a_datagram_is_cut_where_one_of_its_fragments_was() {
 }
 
 #[test]
+fn what_was_put_together_is_not_checked_again() {
+    // Options that the IP layer refuses, in the part that was fragmented: there it does not look.
+    let data = [extension(17, &[0x5e, 4, 0, 0, 0, 0]), datagram(true)].concat();
+    let mut reassembler = Reassembler::default();
+    push(&mut reassembler, &v6(44, 0, &[&fragment_header(0, 0, true, 7), &data[..24]].concat()));
+    let last = v6(44, 0, &[&fragment_header(0, 24, false, 7), &data[24..]].concat());
+    let Reassembled::Whole(bytes) = push(&mut reassembler, &last) else { panic!() };
+    assert!(decode_ip(&bytes, bytes.len() as u32).is_err());
+    let found = decode_rebuilt(&bytes).unwrap();
+    assert_eq!((found.l4proto, found.l4_at, found.no_l4), (17, 48, None));
+}
+
+#[test]
 fn every_error_has_a_counter_of_its_own() {
     let errors = [Overlap, Duplicate, End, Empty, FragmentError::TooLong, FragmentError::Ecn, FragmentError::Memory];
     let counters: Vec<_> = errors.iter().map(|error| error.counter()).collect();

@@ -55,6 +55,17 @@ pub(super) fn ipv6(ip: &[u8], original_len: u32) -> Result<Packet<'_>, PacketErr
     Ok(walk(header, ip, total_len, src, dst))
 }
 
+/// A packet that was put together from fragments: no checks.
+pub(super) fn rebuilt(ip: &[u8]) -> Result<Packet<'_>, PacketError> {
+    let Some(header) = ip.first_chunk::<HEADER_LEN>() else {
+        return Err(PacketError::short(HEADER_LEN, ip.len(), 0));
+    };
+    let [_, _, _, _, l0, l1, ..] = *header;
+    let total_len = u32::from(u16::from_be_bytes([l0, l1])).saturating_add(HEADER_LEN as u32);
+    let (src, dst) = ends(header);
+    Ok(walk(header, ip, total_len, src, dst))
+}
+
 /// The packet that an ICMPv6 error quotes: no checks.
 pub(super) fn quoted(ip: &[u8], total_len: u32) -> Option<Packet<'_>> {
     let header = ip.first_chunk::<HEADER_LEN>()?;

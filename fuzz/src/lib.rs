@@ -4,6 +4,7 @@
 //! (crates/conntap-core/tests/fuzz_corpus.rs includes this file).
 
 pub mod filter_parse;
+pub mod packet;
 pub mod recording_read;
 pub mod sequence;
 pub mod wire_decode;
@@ -14,6 +15,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All targets; the names are those of fuzz_targets/ and corpus/.
 pub const TARGETS: &[Target] = &[
     ("filter_parse", filter_parse::run),
+    ("packet", packet::run),
     ("recording_read", recording_read::run),
     ("sequence", sequence::run),
     ("wire_decode", wire_decode::run),

@@ -18,6 +18,7 @@
 )]
 
 pub mod batch;
+pub mod capture;
 pub mod columns;
 pub mod engine;
 pub mod filter;

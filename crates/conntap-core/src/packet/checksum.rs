@@ -12,7 +12,7 @@ pub enum Checksum {
     /// Right, or none to check: UDP without one, protocols that tracking does not verify.
     Good,
     Bad,
-    /// The capture cut what is summed, or the packet is a fragment.
+    /// The capture cut what is summed, or there is no layer 4.
     Unknown,
 }
 
@@ -32,12 +32,14 @@ pub fn sum(bytes: &[u8]) -> u16 {
 /// - UDP-Lite is summed over its coverage; 0 as checksum or an impossible coverage is bad. Tracking uses UDP's
 ///   protocol number in the pseudo header, against RFC 3828 (net/netfilter/nf_conntrack_proto_udp.c).
 /// - SCTP has CRC32c over the whole packet.
+/// - A first fragment is summed as if it were whole: tracking meets it only where reassembly hands it on, and finds it
+///   bad ([`super::Reassembled::AsIs`]).
 /// - The IPv6 pseudo header takes the destination as it stands, routing header or not.
 ///
 /// A host that captures its own traffic sees checksums before the network card has made them: [`is_partial`].
 #[must_use]
 pub fn verify_l4(packet: &Packet<'_>) -> Checksum {
-    if packet.fragment.is_some() || packet.no_l4.is_some() {
+    if packet.no_l4.is_some() {
         return Checksum::Unknown;
     }
     let l4 = packet.l4();

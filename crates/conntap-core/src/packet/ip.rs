@@ -25,12 +25,17 @@ pub fn decode_ip(ip: &[u8], original_len: u32) -> Result<Packet<'_>, PacketError
     }
 }
 
-/// Decode a datagram that [`super::Reassembler`] made: it is cut where one of its fragments was.
+/// Decode a datagram that [`super::Reassembler`] made: it is cut where one of its fragments was. What the IP layer
+/// checks it has checked in the fragments, and a second fragment header that it may have is passed over.
 ///
 /// # Errors
 /// None, for bytes that come from there.
 pub fn decode_rebuilt(ip: &[u8]) -> Result<Packet<'_>, PacketError> {
-    decode_ip(ip, u32::MAX)
+    let packet = match ip.first().map(|first| first >> 4) {
+        Some(6) => ipv6::rebuilt(ip)?,
+        _ => decode_ip(ip, u32::MAX)?,
+    };
+    Ok(Packet { fragment: None, atomic: None, ..packet })
 }
 
 #[inline]
@@ -120,7 +125,7 @@ impl Fields {
             l4_at,
             ttl: self.ttl,
             fragment,
-            atomic: false,
+            atomic: None,
             no_l4: (offset != 0).then_some(NoL4::LaterFragment),
         }
     }

@@ -55,6 +55,17 @@ pub(super) fn ipv6(ip: &[u8], original_len: u32) -> Result<Packet<'_>, PacketErr
     Ok(walk(header, ip, total_len, src, dst))
 }
 
+/// A packet that was put together from fragments: no checks.
+pub(super) fn rebuilt(ip: &[u8]) -> Result<Packet<'_>, PacketError> {
+    let Some(header) = ip.first_chunk::<HEADER_LEN>() else {
+        return Err(PacketError::short(HEADER_LEN, ip.len(), 0));
+    };
+    let [_, _, _, _, l0, l1, ..] = *header;
+    let total_len = u32::from(u16::from_be_bytes([l0, l1])).saturating_add(HEADER_LEN as u32);
+    let (src, dst) = ends(header);
+    Ok(walk(header, ip, total_len, src, dst))
+}
+
 /// The packet that an ICMPv6 error quotes: no checks.
 pub(super) fn quoted(ip: &[u8], total_len: u32) -> Option<Packet<'_>> {
     let header = ip.first_chunk::<HEADER_LEN>()?;
@@ -103,7 +114,7 @@ fn walk<'a>(header: &[u8; HEADER_LEN], ip: &'a [u8], total_len: u32, src: [u8; 1
         l4_at: HEADER_LEN as u16,
         ttl,
         fragment: None,
-        atomic: false,
+        atomic: None,
         no_l4: None,
     };
     if matches!(next, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | NONE | DESTINATION) {
@@ -123,10 +134,10 @@ fn extensions(packet: &mut Packet<'_>) {
                 match packet.l4proto {
                     FRAGMENT => {
                         let Some(fragment) = fragment(rest, at) else { break Some(lost(packet, at, FRAGMENT_LEN)) };
-                        if fragment.offset != 0 || fragment.more {
-                            packet.fragment.get_or_insert(fragment);
-                        } else if packet.fragment.is_none() {
-                            packet.atomic = true;
+                        match fragment {
+                            _ if packet.needs_reassembly() => {}
+                            Fragment { offset: 0, more: false, .. } => packet.atomic = Some(fragment),
+                            _ => packet.fragment = Some(fragment),
                         }
                         packet.l4proto = *next;
                         if fragment.offset != 0 {
@@ -224,8 +235,9 @@ fn hop_by_hop(behind: &[u8], payload_len: u16, original: u32) -> Result<Option<u
                     at & 3 == 2 && len > 0xffff && payload_len == 0 && len <= original
                 }
                 (OPTION_ROUTER_ALERT | OPTION_JUMBO, _) => false,
-                // CALIPSO is checked only where labels are configured; unknown options say themselves what to do.
-                (OPTION_CALIPSO, _) => true,
+                // The checksum within a CALIPSO option is not looked at.
+                (OPTION_CALIPSO, value) => value.len() >= 8,
+                // An unknown option says itself what to do.
                 (kind, _) => kind & 0xc0 == 0,
             };
             if !fine || count > OPTIONS_MAX {

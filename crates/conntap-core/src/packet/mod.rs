@@ -58,11 +58,12 @@ pub struct Packet<'a> {
     pub l4_at: u16,
     /// TTL or hop limit.
     pub ttl: u8,
-    /// None for a whole packet, an atomic fragment (offset 0, nothing more) included.
+    /// None for a whole packet, an atomic fragment (offset 0, nothing more) included. In IPv6 the first fragment
+    /// header counts.
     pub fragment: Option<Fragment>,
-    /// An IPv6 packet with a fragment header that fragments nothing. Tracking takes the header out before it counts
-    /// ([`Self::counted_len`]).
-    pub atomic: bool,
+    /// An IPv6 packet whose fragment header fragments nothing. It goes through reassembly too, where it may fall victim
+    /// to fragments of the same id, and comes out without that header ([`Self::counted_len`]).
+    pub atomic: Option<Fragment>,
     /// Why tracking finds no layer-4 header and calls the packet INVALID; None where it finds one.
     pub no_l4: Option<NoL4>,
 }
@@ -116,10 +117,17 @@ impl<'a> Packet<'a> {
         u32::try_from(self.ip.len()).is_ok_and(|have| have < self.total_len)
     }
 
+    /// Whether the kernel's reassembly looks at this packet: [`Reassembler::push`] is to have it.
+    #[inline]
+    #[must_use]
+    pub fn needs_reassembly(&self) -> bool {
+        self.fragment.is_some() || self.atomic.is_some()
+    }
+
     /// The length that the kernel's accounting adds: an atomic fragment's header is taken out before tracking.
     #[inline]
     #[must_use]
     pub fn counted_len(&self) -> u32 {
-        if self.atomic { self.total_len.saturating_sub(8) } else { self.total_len }
+        if self.atomic.is_some() { self.total_len.saturating_sub(8) } else { self.total_len }
     }
 }

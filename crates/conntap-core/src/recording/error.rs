@@ -1,6 +1,6 @@
 //! Why a recording, or a part of it, was refused.
 
-use super::{FileKind, sniff};
+use crate::capture::CaptureError;
 
 /// Why bytes of a recording were refused. `at` is the offset in the file of the block or packet at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,40 +53,37 @@ impl RecordingError {
     }
 }
 
+impl From<CaptureError> for RecordingError {
+    fn from(error: CaptureError) -> Self {
+        match error {
+            CaptureError::NotACapture { first, have } => Self::NotARecording { first, have },
+            CaptureError::Truncated { at, need, have } => Self::Truncated { at, need, have },
+            CaptureError::BlockLength { at, len } => Self::BlockLength { at, len },
+            CaptureError::TooLong { at, len } => Self::TooLong { at, len },
+            CaptureError::Section { at } => Self::Section { at },
+            CaptureError::PacketLength { at, len, have } => Self::PacketLength { at, len, have },
+            CaptureError::Interface { at, interface } => Self::Interface { at, interface },
+            CaptureError::Linktype { linktype, .. } => Self::Linktype { at: 0, linktype },
+        }
+    }
+}
+
 impl std::fmt::Display for RecordingError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::NotARecording { have: 0, .. } => write!(f, "is empty"),
-            Self::NotARecording { first, have } => {
-                let first = first.get(..*have).unwrap_or(first);
-                match sniff(first) {
-                    FileKind::Gzip => return write!(f, "is compressed with gzip; unpack it first (gzip -d)"),
-                    FileKind::Zstd => return write!(f, "is compressed with zstd; unpack it first (zstd -d)"),
-                    _ => write!(f, "is neither pcap, pcapng nor a recording (it begins with")?,
-                }
-                for byte in first {
-                    write!(f, " {byte:02x}")?;
-                }
-                write!(f, ")")
+        let error = match *self {
+            Self::NotARecording { first, have } => CaptureError::NotACapture { first, have },
+            Self::Truncated { at, need, have } => CaptureError::Truncated { at, need, have },
+            Self::BlockLength { at, len } => CaptureError::BlockLength { at, len },
+            Self::TooLong { at, len } => CaptureError::TooLong { at, len },
+            Self::Section { at } => CaptureError::Section { at },
+            Self::PacketLength { at, len, have } => CaptureError::PacketLength { at, len, have },
+            Self::Interface { at, interface } => CaptureError::Interface { at, interface },
+            Self::Linktype { at, linktype } => {
+                let name = linktype_name(linktype);
+                return write!(f, "the packet at byte {at} has link type {linktype}{name}, not netlink (253)");
             }
-            Self::Truncated { at, need, have } => {
-                write!(f, "ends within the block at byte {at}: {need} bytes needed, {have} there")
-            }
-            Self::BlockLength { at, len } => write!(f, "the block at byte {at} has the impossible length {len}"),
-            Self::TooLong { at, len } => write!(f, "the block at byte {at} claims {len} bytes, more than any has"),
-            Self::Section { at } => write!(f, "the section at byte {at} is of an unknown byte order or version"),
-            Self::PacketLength { at, len, have } => {
-                write!(f, "the packet at byte {at} has the impossible length {len} ({have} bytes there)")
-            }
-            Self::Interface { at, interface } => {
-                write!(f, "the packet at byte {at} is of interface {interface}, which the file does not describe")
-            }
-            Self::Linktype { at, linktype } => write!(
-                f,
-                "the packet at byte {at} has link type {linktype}{}, not netlink (253)",
-                linktype_name(*linktype)
-            ),
-        }
+        };
+        error.fmt(f)
     }
 }
 

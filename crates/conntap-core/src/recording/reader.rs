@@ -1,38 +1,13 @@
 //! Reads recordings piece by piece, as the bytes come.
 
-use super::pcap::Pcap;
-use super::pcapng::Section;
+use std::collections::BTreeSet;
+
 use super::swap::swap;
 use super::writer::gap_of;
 use super::*;
+use crate::capture::{self, Found};
 use crate::model::Gap;
 use crate::wire::constants::{NLM_F_REQUEST, NLMSG_HDRLEN};
-
-/// What stands at the front of the unread bytes; the number is how many to pass over.
-pub(super) enum Step {
-    /// Not all there: so many bytes are needed.
-    Need(usize),
-    Skip(usize),
-    /// A block of a kind that is not read here.
-    Unknown(usize),
-    /// A packet that is no netlink, of an interface about which that has been said.
-    OtherLinktype(usize),
-    Packet(usize, Found),
-    /// This block is refused, the next can be read.
-    Refused(usize, RecordingError),
-    /// Nothing behind this can be read.
-    Broken(RecordingError),
-}
-
-/// A packet within a block: positions count from the block's first byte.
-pub(super) struct Found {
-    pub at: usize,
-    pub len: usize,
-    pub original_len: u32,
-    pub received_ns: i64,
-    pub dropcount: Option<u64>,
-    pub interface: u32,
-}
 
 /// One recorded datagram of NETLINK_NETFILTER.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,60 +46,28 @@ pub struct Counters {
     pub refused: [u64; 8],
 }
 
-#[derive(Debug)]
-enum Format {
-    /// Fewer than four bytes have come.
-    Unknown,
-    Pcap(Option<Pcap>),
-    PcapNg(Section),
-    /// An error behind which nothing can be read was given.
-    Broken,
-}
-
 /// Reads a recording: hand in bytes with [`Self::feed`], take packets with [`Self::next`], end with [`Self::finish`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Reader {
-    buffer: Vec<u8>,
-    /// Bytes of `buffer` that have been read.
-    used: usize,
-    /// Offset in the file of the buffer's first byte.
-    base: u64,
-    format: Format,
+    capture: capture::Reader,
     counters: Counters,
+    /// Interfaces of the present section of which it has been said that they are no netlink.
+    refused: BTreeSet<u32>,
+    section: u64,
     /// The last packet was a GAP row, so that the next one's drop count says nothing new.
     after_gap: bool,
     last_ns: Option<i64>,
 }
 
-impl Default for Reader {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Reader {
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            buffer: Vec::new(),
-            used: 0,
-            base: 0,
-            format: Format::Unknown,
-            counters: Counters::default(),
-            after_gap: false,
-            last_ns: None,
-        }
+        Self::default()
     }
 
     /// Hand in the next bytes of the file, as many as there are.
     pub fn feed(&mut self, bytes: &[u8]) {
-        if matches!(self.format, Format::Broken) {
-            return;
-        }
-        self.buffer.drain(..self.used.min(self.buffer.len()));
-        self.base = self.base.saturating_add(size64(self.used));
-        self.used = 0;
-        self.buffer.extend_from_slice(bytes);
+        self.capture.feed(bytes);
     }
 
     /// The next packet. None: feed more, or, at the end of the file, [`Self::finish`].
@@ -133,35 +76,20 @@ impl Reader {
     #[allow(clippy::should_implement_trait)] // lends from itself, which Iterator cannot
     pub fn next(&mut self) -> Option<Result<Packet<'_>, RecordingError>> {
         let (start, found) = loop {
-            let (len, error) = match self.step() {
-                Step::Need(_) => return None,
-                Step::Skip(len) => (len, None),
-                Step::Unknown(len) => {
-                    self.counters.other_blocks = self.counters.other_blocks.saturating_add(1);
-                    (len, None)
-                }
-                Step::OtherLinktype(len) => {
-                    self.counters.other_linktypes = self.counters.other_linktypes.saturating_add(1);
-                    (len, None)
-                }
-                Step::Refused(len, error) => (len, Some(error)),
-                Step::Broken(error) => {
-                    self.format = Format::Broken;
-                    (self.rest().len(), Some(error))
-                }
-                Step::Packet(len, found) => {
-                    let start = self.used;
-                    self.used = self.used.saturating_add(len);
-                    match self.netlink(start, &found) {
-                        Ok(true) => break (start.saturating_add(found.at), found),
-                        Ok(false) => (0, None),
-                        Err(error) => (0, Some(error)),
-                    }
-                }
-            };
-            self.used = self.used.saturating_add(len);
-            if let Some(error) = error {
-                return Some(Err(self.refuse(error)));
+            let taken = self.capture.take();
+            self.counters.other_blocks = self.capture.counters().other_blocks;
+            // A classic file has one link type for all packets, so nothing behind its header can be read.
+            if let Some(linktype) = self.capture.pcap_linktype().filter(|linktype| *linktype != LINKTYPE_NETLINK) {
+                self.capture.give_up();
+                return Some(Err(self.refuse(RecordingError::Linktype { at: 0, linktype })));
+            }
+            let wanted = taken?
+                .map_err(RecordingError::from)
+                .and_then(|(start, found)| self.netlink(start, &found).map(|wanted| wanted.then_some((start, found))));
+            match wanted {
+                Ok(Some(packet)) => break packet,
+                Ok(None) => {}
+                Err(error) => return Some(Err(self.refuse(error))),
             }
         };
         Some(Ok(self.packet(start, &found)))
@@ -173,18 +101,7 @@ impl Reader {
     /// [`RecordingError::Truncated`] if it ended within a block, [`RecordingError::NotARecording`] if it was empty
     /// or too short to tell.
     pub fn finish(&mut self) -> Result<(), RecordingError> {
-        let have = self.rest().len();
-        let need = match self.step() {
-            Step::Need(need) => need,
-            _ => return Ok(()), // broken, which was said; or not everything was taken with `next`
-        };
-        let error = match self.format {
-            Format::Unknown => RecordingError::NotARecording { first: self.first(), have },
-            _ if have == 0 => return Ok(()),
-            _ => RecordingError::Truncated { at: self.at(), need, have },
-        };
-        self.format = Format::Broken;
-        Err(self.refuse(error))
+        self.capture.finish().map_err(|error| self.refuse(error.into()))
     }
 
     #[must_use]
@@ -195,61 +112,30 @@ impl Reader {
     /// The recording's own totals, once the block that holds them has been read.
     #[must_use]
     pub fn statistics(&self) -> Option<Statistics> {
-        match &self.format {
-            Format::PcapNg(section) => section.statistics,
-            _ => None,
-        }
+        self.capture.statistics()
     }
 
     /// How many bytes of the file have been read.
     #[must_use]
     pub fn at(&self) -> u64 {
-        self.base.saturating_add(size64(self.used))
-    }
-
-    fn rest(&self) -> &[u8] {
-        self.buffer.get(self.used..).unwrap_or_default()
-    }
-
-    fn first(&self) -> [u8; 4] {
-        let mut first = [0; 4];
-        first.iter_mut().zip(self.rest()).for_each(|(to, from)| *to = *from);
-        first
-    }
-
-    fn step(&mut self) -> Step {
-        let at = self.at();
-        let rest = self.buffer.get(self.used..).unwrap_or_default();
-        match &mut self.format {
-            Format::Broken => Step::Need(usize::MAX),
-            Format::PcapNg(section) => section.step(rest, at),
-            Format::Pcap(Some(pcap)) => pcap.step(rest, at),
-            Format::Pcap(header @ None) => match Pcap::header(rest) {
-                None => Step::Need(24),
-                Some(Err(error)) => Step::Broken(error),
-                Some(Ok((len, pcap))) => {
-                    *header = Some(pcap);
-                    Step::Skip(len)
-                }
-            },
-            Format::Unknown if rest.len() < 4 => Step::Need(4),
-            Format::Unknown => {
-                self.format = match sniff(rest) {
-                    FileKind::PcapNg => Format::PcapNg(Section::new()),
-                    FileKind::Pcap => Format::Pcap(None),
-                    _ => return Step::Broken(RecordingError::NotARecording { first: self.first(), have: 4 }),
-                };
-                Step::Skip(0)
-            }
-        }
+        self.capture.at()
     }
 
     /// Whether a packet is a message from netfilter to a program; counts what is not.
     fn netlink(&mut self, start: usize, found: &Found) -> Result<bool, RecordingError> {
-        let at = start.saturating_add(found.at);
-        let bytes = self.buffer.get(at..at.saturating_add(found.len)).unwrap_or_default();
+        let at = self.capture.offset_of(start, found);
+        if found.linktype != LINKTYPE_NETLINK {
+            if std::mem::replace(&mut self.section, self.capture.section()) != self.capture.section() {
+                self.refused.clear();
+            }
+            if self.refused.insert(found.interface) {
+                return Err(RecordingError::Linktype { at, linktype: found.linktype });
+            }
+            self.counters.other_linktypes = self.counters.other_linktypes.saturating_add(1);
+            return Ok(false);
+        }
+        let bytes = self.capture.bytes(start, found.len);
         let Some((cooked, datagram)) = bytes.split_first_chunk::<COOKED_LEN>() else {
-            let at = self.base.saturating_add(size64(start));
             return Err(RecordingError::PacketLength { at, len: found.len, have: found.len });
         };
         let [t0, t1, .., p0, p1] = *cooked;
@@ -259,7 +145,7 @@ impl Reader {
             return Ok(false);
         }
         // tcpdump gives one packet type for both ways; there the request flag, which no event has, must tell.
-        if kind == PACKET_KERNEL || (kind != PACKET_USER && is_request(datagram, self.is_foreign())) {
+        if kind == PACKET_KERNEL || (kind != PACKET_USER && is_request(datagram, self.capture.is_foreign())) {
             self.counters.requests = self.counters.requests.saturating_add(1);
             return Ok(false);
         }
@@ -267,20 +153,20 @@ impl Reader {
     }
 
     fn packet(&mut self, start: usize, found: &Found) -> Packet<'_> {
-        let cut = found.original_len.saturating_sub(u32::try_from(found.len).unwrap_or(u32::MAX));
+        let cut = found.cut();
         self.counters.packets = self.counters.packets.saturating_add(1);
         self.counters.cut = self.counters.cut.saturating_add(u64::from(cut > 0));
-        let foreign = self.is_foreign();
-        let from = start.saturating_add(COOKED_LEN);
-        let datagram = self.buffer.get_mut(from..start.saturating_add(found.len)).unwrap_or_default();
+        let foreign = self.capture.is_foreign();
+        let bytes = self.capture.bytes_mut(start, found.len);
+        let datagram = bytes.get_mut(COOKED_LEN..).unwrap_or_default();
         if foreign {
             swap(datagram);
         }
         let datagram = &*datagram;
         let gap = found.dropcount.filter(|lost| *lost > 0 && !self.after_gap).map(|lost| Gap {
             lost: Some(lost),
-            after_ns: self.last_ns.unwrap_or(found.received_ns),
-            before_ns: found.received_ns,
+            after_ns: self.last_ns.unwrap_or(found.time_ns),
+            before_ns: found.time_ns,
         });
         // Each loss is counted once: by its GAP row, or by the drop count where there is no such row.
         let row = gap_of(datagram);
@@ -288,22 +174,14 @@ impl Reader {
             self.counters.lost = self.counters.lost.saturating_add(said.lost.unwrap_or_default());
         }
         self.after_gap = row.is_some();
-        self.last_ns = Some(found.received_ns);
+        self.last_ns = Some(found.time_ns);
         Packet {
-            received_ns: found.received_ns,
+            received_ns: found.time_ns,
             datagram,
             dropcount: found.dropcount,
             gap,
             interface: found.interface,
             cut,
-        }
-    }
-
-    fn is_foreign(&self) -> bool {
-        match &self.format {
-            Format::PcapNg(section) => section.is_foreign(),
-            Format::Pcap(Some(pcap)) => pcap.is_foreign(),
-            _ => false,
         }
     }
 
@@ -323,8 +201,4 @@ fn is_request(datagram: &[u8], foreign: bool) -> bool {
     }
     let [_, _, _, _, _, _, f0, f1, ..] = head;
     u16::from_ne_bytes([f0, f1]) & NLM_F_REQUEST != 0
-}
-
-fn size64(size: usize) -> u64 {
-    u64::try_from(size).unwrap_or(u64::MAX)
 }

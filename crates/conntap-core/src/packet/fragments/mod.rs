@@ -122,7 +122,7 @@ impl Reassembler {
     ///
     /// `now_ns` is the packet's time; datagrams whose time has come are given up first.
     pub fn push(&mut self, packet: &Packet<'_>, now_ns: i64) -> Reassembled {
-        let Some(fragment) = packet.fragment else { return Reassembled::AsIs };
+        let Some(fragment) = packet.fragment.or(packet.atomic) else { return Reassembled::AsIs };
         self.counters.fragments = self.counters.fragments.saturating_add(1);
         self.expire(now_ns);
         let done = if packet.family == AF_INET6 {

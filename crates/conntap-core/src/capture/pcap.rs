@@ -1,13 +1,11 @@
-//! Classic pcap files, as tcpdump writes them from an nlmon device.
+//! Classic pcap files: a header, then packets. Says what stands at the front of the unread bytes; keeps no bytes.
 
 use super::bytes::Order;
 use super::reader::{Found, Step};
-use super::{LINKTYPE_NETLINK, MAX_BLOCK, RecordingError};
+use super::{CaptureError, MAX_BLOCK, PCAP_MICRO, PCAP_NANO};
 
-const HEADER_LEN: usize = 24;
+pub(super) const HEADER_LEN: usize = 24;
 const RECORD_LEN: usize = 16;
-const MAGIC_MICRO: u32 = 0xa1b2_c3d4;
-const MAGIC_NANO: u32 = 0xa1b2_3c4d;
 
 /// The file header's meaning.
 #[derive(Clone, Copy, Debug)]
@@ -15,47 +13,55 @@ pub(super) struct Pcap {
     order: Order,
     /// Nanoseconds in a unit of the fraction: 1 or 1000.
     unit_ns: i64,
+    pub linktype: u16,
 }
 
 impl Pcap {
     /// Read the file header: None while it is not all there.
-    pub(super) fn header(bytes: &[u8]) -> Option<Result<(usize, Self), RecordingError>> {
+    pub fn header(bytes: &[u8]) -> Option<Result<(usize, Self), CaptureError>> {
         let header = bytes.get(..HEADER_LEN)?;
         let (order, unit_ns) = match (Order::Little.u32(header, 0)?, Order::Big.u32(header, 0)?) {
-            (MAGIC_MICRO, _) => (Order::Little, 1000),
-            (MAGIC_NANO, _) => (Order::Little, 1),
-            (_, MAGIC_MICRO) => (Order::Big, 1000),
-            (_, MAGIC_NANO) => (Order::Big, 1),
-            _ => return Some(Err(RecordingError::Section { at: 0 })),
+            (PCAP_MICRO, _) => (Order::Little, 1000),
+            (PCAP_NANO, _) => (Order::Little, 1),
+            (_, PCAP_MICRO) => (Order::Big, 1000),
+            (_, PCAP_NANO) => (Order::Big, 1),
+            _ => return Some(Err(CaptureError::Section { at: 0 })),
         };
         // Only the low 16 bits are the link type; those above tell of a frame check sequence.
         let linktype = u16::try_from(order.u32(header, 20)? & 0xffff).ok()?;
-        if linktype != LINKTYPE_NETLINK {
-            return Some(Err(RecordingError::Linktype { at: 0, linktype }));
-        }
-        Some(Ok((HEADER_LEN, Self { order, unit_ns })))
+        Some(Ok((HEADER_LEN, Self { order, unit_ns, linktype })))
     }
 
-    pub(super) fn is_foreign(self) -> bool {
+    pub fn is_foreign(self) -> bool {
         self.order != Order::NATIVE
     }
 
     /// Read the record at the front of `bytes`; `at` is its offset in the file.
-    pub(super) fn step(self, bytes: &[u8], at: u64) -> Step {
+    pub fn step(self, bytes: &[u8], at: u64) -> Step {
         let (Some(seconds), Some(fraction), Some(len), Some(original_len)) =
             (self.order.u32(bytes, 0), self.order.u32(bytes, 4), self.order.size(bytes, 8), self.order.u32(bytes, 12))
         else {
             return Step::Need(RECORD_LEN);
         };
         if len > MAX_BLOCK {
-            return Step::Broken(RecordingError::TooLong { at, len });
+            return Step::Broken(CaptureError::TooLong { at, len });
         }
         let end = len.saturating_add(RECORD_LEN);
         if bytes.len() < end {
             return Step::Need(end);
         }
         let fraction_ns = i64::from(fraction).saturating_mul(self.unit_ns);
-        let received_ns = i64::from(seconds).saturating_mul(1_000_000_000).saturating_add(fraction_ns);
-        Step::Packet(end, Found { at: RECORD_LEN, len, original_len, received_ns, dropcount: None, interface: 0 })
+        let time_ns = i64::from(seconds).saturating_mul(1_000_000_000).saturating_add(fraction_ns);
+        let linktype = self.linktype;
+        Step::Packet(Found {
+            block: end,
+            at: RECORD_LEN,
+            len,
+            original_len,
+            time_ns,
+            dropcount: None,
+            interface: 0,
+            linktype,
+        })
     }
 }

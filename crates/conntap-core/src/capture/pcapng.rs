@@ -18,8 +18,6 @@ struct Interface {
     snaplen: u32,
     tsresol: u8,
     tsoffset_s: i64,
-    /// That it is no netlink has been said.
-    refused: bool,
 }
 
 /// A section: byte order and the interfaces described so far.
@@ -29,21 +27,23 @@ pub(super) struct Section {
     interfaces: Vec<Interface>,
     /// The time of the last packet; a simple packet block, which has none, takes it.
     last_ns: i64,
-    pub(super) statistics: Option<Statistics>,
+    pub statistics: Option<Statistics>,
+    /// How many sections began before this one.
+    pub number: u64,
 }
 
 impl Section {
-    pub(super) fn new() -> Self {
-        Self { order: Order::NATIVE, interfaces: Vec::new(), last_ns: 0, statistics: None }
+    pub fn new() -> Self {
+        Self { order: Order::NATIVE, interfaces: Vec::new(), last_ns: 0, statistics: None, number: 0 }
     }
 
     /// Whether this section was written by a machine of the other byte order.
-    pub(super) fn is_foreign(&self) -> bool {
+    pub fn is_foreign(&self) -> bool {
         self.order != Order::NATIVE
     }
 
     /// Read the block at the front of `bytes`; `at` is its offset in the file.
-    pub(super) fn step(&mut self, bytes: &[u8], at: u64) -> Step {
+    pub fn step(&mut self, bytes: &[u8], at: u64) -> Step {
         let Some(kind) = self.order.u32(bytes, 0) else { return Step::Need(BLOCK_MIN) };
         if kind == BLOCK_SECTION {
             // The type reads alike in both orders; the magic behind the length tells which it is.
@@ -51,28 +51,29 @@ impl Section {
             self.order = match magic {
                 BYTE_ORDER_MAGIC => Order::Little,
                 magic if magic.swap_bytes() == BYTE_ORDER_MAGIC => Order::Big,
-                _ => return Step::Broken(RecordingError::Section { at }),
+                _ => return Step::Broken(CaptureError::Section { at }),
             };
         }
         let Some(len) = self.order.size(bytes, 4) else { return Step::Need(BLOCK_MIN) };
         let min = if kind == BLOCK_SECTION { SECTION_MIN } else { BLOCK_MIN };
         if len < min || !len.is_multiple_of(4) {
-            return Step::Broken(RecordingError::BlockLength { at, len });
+            return Step::Broken(CaptureError::BlockLength { at, len });
         }
         if len > MAX_BLOCK {
-            return Step::Broken(RecordingError::TooLong { at, len });
+            return Step::Broken(CaptureError::TooLong { at, len });
         }
         let Some(block) = bytes.get(..len) else { return Step::Need(len) };
         if self.order.size(block, len.saturating_sub(4)) != Some(len) {
-            return Step::Broken(RecordingError::BlockLength { at, len });
+            return Step::Broken(CaptureError::BlockLength { at, len });
         }
         let body = block.get(8..len.saturating_sub(4)).unwrap_or_default();
         let found = match kind {
             BLOCK_SECTION => {
                 if self.order.u16(body, 4) != Some(1) {
-                    return Step::Broken(RecordingError::Section { at });
+                    return Step::Broken(CaptureError::Section { at });
                 }
                 self.interfaces.clear();
+                self.number = self.number.saturating_add(1);
                 return Step::Skip(len);
             }
             BLOCK_INTERFACE => self.interface(body),
@@ -84,7 +85,7 @@ impl Section {
         };
         match found {
             Some(()) => Step::Skip(len),
-            None => Step::Refused(len, RecordingError::BlockLength { at, len }),
+            None => Step::Refused(len, CaptureError::BlockLength { at, len }),
         }
     }
 
@@ -94,7 +95,6 @@ impl Section {
             snaplen: self.order.u32(body, 4)?,
             tsresol: TSRESOL_DEFAULT,
             tsoffset_s: 0,
-            refused: false,
         };
         for (code, value) in OptionsOf::new(self.order, body.get(8..)?) {
             match (code, value) {
@@ -174,33 +174,26 @@ impl Section {
 
     /// Check a packet against its interface.
     fn packet(&mut self, block: usize, at: u64, raw: Option<Raw>) -> Step {
-        let Some(raw) = raw else { return Step::Refused(block, RecordingError::BlockLength { at, len: block }) };
+        let Some(raw) = raw else { return Step::Refused(block, CaptureError::BlockLength { at, len: block }) };
         if raw.len > raw.have {
-            return Step::Refused(block, RecordingError::PacketLength { at, len: raw.len, have: raw.have });
+            return Step::Refused(block, CaptureError::PacketLength { at, len: raw.len, have: raw.have });
         }
-        let known = usize::try_from(raw.interface).ok().and_then(|index| self.interfaces.get_mut(index));
+        let known = usize::try_from(raw.interface).ok().and_then(|index| self.interfaces.get(index));
         let Some(interface) = known else {
-            return Step::Refused(block, RecordingError::Interface { at, interface: raw.interface });
+            return Step::Refused(block, CaptureError::Interface { at, interface: raw.interface });
         };
-        if interface.linktype != LINKTYPE_NETLINK {
-            if std::mem::replace(&mut interface.refused, true) {
-                return Step::OtherLinktype(block);
-            }
-            return Step::Refused(block, RecordingError::Linktype { at, linktype: interface.linktype });
-        }
-        let received_ns = raw.time.map_or(self.last_ns, |time| interface.nanoseconds(time));
-        self.last_ns = received_ns;
-        Step::Packet(
+        let time_ns = raw.time.map_or(self.last_ns, |time| interface.nanoseconds(time));
+        self.last_ns = time_ns;
+        Step::Packet(Found {
             block,
-            Found {
-                at: raw.at.saturating_add(8), // behind the block's type and length
-                len: raw.len,
-                original_len: raw.original_len,
-                received_ns,
-                dropcount: raw.dropcount,
-                interface: raw.interface,
-            },
-        )
+            at: raw.at.saturating_add(8), // behind the block's type and length
+            len: raw.len,
+            original_len: raw.original_len,
+            time_ns,
+            dropcount: raw.dropcount,
+            interface: raw.interface,
+            linktype: interface.linktype,
+        })
     }
 }
 
@@ -218,7 +211,15 @@ struct Raw {
 
 impl Interface {
     /// Nanoseconds since the epoch; what does not fit is cut to the nearest that does.
-    fn nanoseconds(self, time: u64) -> i64 {
+    #[inline]
+    fn nanoseconds(&self, time: u64) -> i64 {
+        if let (9, 0, Ok(time)) = (self.tsresol, self.tsoffset_s, i64::try_from(time)) {
+            return time;
+        }
+        self.scaled(time)
+    }
+
+    fn scaled(&self, time: u64) -> i64 {
         let time = u128::from(time);
         let power = u32::from(self.tsresol & 0x7f);
         // Both products fit 128 bits: 64 bits of time by 30 bits of 10^9.

@@ -136,6 +136,7 @@ impl Teller<'_> {
                         dst: [0; 16],
                         sport: nat.saved_port,
                         dport: 0,
+                        l4proto: expect.master.0.l4proto, // not the child's: so the kernel has it
                         ..wanted.key
                     };
                     saved.write(writer, CTA_EXPECT_NAT_TUPLE, None);

@@ -86,6 +86,7 @@ impl Engine {
     /// From now on the engine is a gateway that translates: every flow passes its NAT, fitting a rule or not.
     pub fn add_nat_rule(&mut self, rule: Rule) {
         self.nat.rules.push(rule);
+        self.forward = true; // what cannot be translated is dropped, so it must be tried
     }
 
     /// Translate a new flow's destination, then its source. Source: nf_nat_inet_fn.

@@ -82,7 +82,7 @@ impl Engine {
         }
         self.forwarded.clear();
         self.interfaces = (input.came_by, input.goes_by);
-        if input.packet.fragment.is_some() {
+        if input.packet.needs_reassembly() {
             return self.fragment(input);
         }
         self.whole(&input.packet, input.zone)
@@ -92,7 +92,7 @@ impl Engine {
     #[inline]
     fn pass_on(&mut self, packet: &Packet<'_>) {
         if self.forward {
-            self.forwarded = rewrite::as_tracked(packet);
+            self.forwarded = packet.ip.to_vec();
         }
     }
 
@@ -160,7 +160,7 @@ impl Engine {
         }
         let mut dropped = false;
         if self.forward {
-            self.forwarded = rewrite::as_tracked(packet);
+            self.forwarded = packet.ip.to_vec();
             dropped = rewrite::translate_error(&mut self.forwarded, packet, flow, direction).is_none();
         }
         let flow = Some((flow.id, direction));
@@ -297,9 +297,9 @@ impl Engine {
     fn killed(&mut self, packet: &Packet<'_>, found: Found, reason: Reason) -> Step {
         let Place::Table(slot) = found.place else { return self.invalid(packet, reason) };
         if self.forward {
-            self.forwarded = rewrite::as_tracked(packet);
+            self.forwarded = packet.ip.to_vec();
             if let Some(flow) = self.table.get(slot) {
-                rewrite::translate(&mut self.forwarded, packet, flow, found.direction);
+                let _ = rewrite::translate(&mut self.forwarded, packet, flow, found.direction);
             }
         }
         let id = self.destroy(slot).map_or(0, |flow| flow.id);
@@ -309,41 +309,37 @@ impl Engine {
     /// The tracker has let it pass: what rules do, then the helper, then the end of the way.
     #[inline]
     fn accepted(&mut self, packet: &Packet<'_>, mut found: Found, mut reason: Reason) -> Step {
-        let mut helper = None;
-        let mut assigned = None;
-        if let Place::Fresh(flow) = &found.place
-            && !self.assignments.is_empty()
-            && flow.helper().is_none()
-        {
-            assigned = self.assigned(&flow.orig);
-        }
         let direction = found.direction;
-        if let Some(flow) = self.flow_mut(&mut found.place) {
-            if direction == Direction::Reply && !flow.has(IPS_SEEN_REPLY) {
-                flow.status |= IPS_SEEN_REPLY;
-                flow.pending |= event::REPLY;
-                if reason == Reason::Again || reason == Reason::InWindow {
-                    reason = Reason::Answer;
-                }
+        if let Some(flow) = self.flow_mut(&mut found.place)
+            && direction == Direction::Reply
+            && !flow.has(IPS_SEEN_REPLY)
+        {
+            flow.status |= IPS_SEEN_REPLY;
+            flow.pending |= event::REPLY;
+            if reason == Reason::Again || reason == Reason::InWindow {
+                reason = Reason::Answer;
             }
-            if let Some(number) = assigned {
-                flow.extra().helper = Some(number);
-                flow.status |= IPS_HELPER;
-            }
-            helper = flow.helper();
         }
-        if self.nat.is_on() {
-            self.nat_first(&mut found.place);
+        if let Place::Fresh(flow) = &mut found.place
+            && (self.nat.is_on() || !self.assignments.is_empty())
+        {
+            let mut fresh = std::mem::replace(flow, Box::new(Flow::bare(flow.orig)));
+            self.prepare(&mut fresh);
+            found.place = Place::Fresh(fresh);
         }
         let mut adjust = false;
         if self.forward {
-            let mut bytes = rewrite::as_tracked(packet);
-            if let Some(flow) = self.flow_mut(&mut found.place) {
-                rewrite::translate(&mut bytes, packet, flow, direction);
+            let mut bytes = packet.ip.to_vec();
+            let translated = self.flow_mut(&mut found.place).and_then(|flow| {
                 adjust = flow.has(IPS_SEQ_ADJUST);
+                rewrite::translate(&mut bytes, packet, flow, direction)
+            });
+            if translated.is_none() {
+                return self.untranslated(found);
             }
             self.forwarded = bytes;
         }
+        let helper = self.flow_mut(&mut found.place).and_then(|flow| flow.helper());
         if self.rules || helper.is_some() {
             let stage = if self.rules { Stage::Rules } else { Stage::Helper };
             let mut suspended = Suspended::new(packet, direction, found.state, stage, reason);
@@ -365,14 +361,31 @@ impl Engine {
         self.confirm(found, reason)
     }
 
-    /// A new flow gets its translation before it is seen by anybody.
-    fn nat_first(&mut self, place: &mut Place) {
-        if let Place::Fresh(flow) = place {
-            let mut flow = std::mem::replace(flow, Box::new(Flow::bare(flow.orig)));
+    /// What rules do with a new flow: its translation, and its helper by the port to which it goes then.
+    fn prepare(&mut self, flow: &mut Flow) {
+        if self.nat.is_on() {
             let (came_by, goes_by) = self.interfaces;
-            self.nat_new(&mut flow, came_by, goes_by);
-            *place = Place::Fresh(flow);
+            self.nat_new(flow, came_by, goes_by);
         }
+        if flow.helper().is_none()
+            && let Some(seen) = flow.reply().inverse()
+            && let Some(number) = self.assigned(&seen)
+        {
+            flow.extra().helper = Some(number);
+            flow.status |= IPS_HELPER;
+        }
+    }
+
+    /// A packet too short to be translated goes no further.
+    fn untranslated(&mut self, found: Found) -> Step {
+        let flow = match found.place {
+            Place::Fresh(mut flow) => {
+                self.forget_dependents(&mut flow);
+                None
+            }
+            Place::Table(slot) => self.table.get(slot).map(|flow| (flow.id, found.direction)),
+        };
+        Step::Done(Outcome { state: found.state, reason: Reason::Untranslatable, dropped: true, flow })
     }
 
     /// Shift the sequence numbers of the packet that is about to leave.
@@ -447,6 +460,6 @@ impl Engine {
 fn add(flow: &mut Flow, direction: Direction, packet: &Packet<'_>) {
     if let Some(counted) = flow.counts.get_mut(direction.index()) {
         counted.packets = counted.packets.wrapping_add(1);
-        counted.bytes = counted.bytes.wrapping_add(u64::from(packet.counted_len()));
+        counted.bytes = counted.bytes.wrapping_add(u64::from(packet.total_len));
     }
 }

@@ -10,35 +10,6 @@ use crate::packet::checksum;
 use crate::packet::{Packet, decode_quoted, decode_rebuilt};
 use crate::wire::constants::*;
 
-/// A packet as it leaves the tracking hooks: an IPv6 fragment header that fragments nothing is taken out.
-pub fn as_tracked(packet: &Packet<'_>) -> Vec<u8> {
-    let mut bytes = packet.ip.to_vec();
-    if packet.atomic {
-        take_out_fragment_header(&mut bytes);
-    }
-    bytes
-}
-
-/// Source: nf_ct_frag6_gather, for a datagram of one fragment.
-fn take_out_fragment_header(bytes: &mut Vec<u8>) -> Option<()> {
-    const FRAGMENT: u8 = 44;
-    let (mut next_at, mut at) = (6_usize, 40_usize);
-    for _ in 0..16 {
-        let kind = *bytes.get(next_at)?;
-        let [behind, length] = *bytes.get(at..)?.first_chunk::<2>()?;
-        if kind == FRAGMENT {
-            *bytes.get_mut(next_at)? = behind;
-            bytes.drain(at..at.checked_add(8)?);
-            let payload = u16::try_from(bytes.len().checked_sub(40)?).ok()?;
-            put(bytes, 4, &payload.to_be_bytes());
-            return Some(());
-        }
-        next_at = at;
-        at = at.checked_add(usize::from(length).checked_add(1)?.checked_mul(8)?)?;
-    }
-    None
-}
-
 /// Where what is in a packet.
 #[derive(Clone, Copy, Debug)]
 struct Layout {
@@ -54,22 +25,24 @@ fn target(flow: &Flow, direction: Direction) -> Option<Key> {
     flow.tuple(direction.other()).inverse()
 }
 
-/// Translate a packet of a flow: both ends, as far as the flow is translated. Source: nf_nat_packet.
-pub fn translate(bytes: &mut [u8], packet: &Packet<'_>, flow: &Flow, direction: Direction) {
+/// Translate a packet of a flow: both ends, as far as the flow is translated. None: it is too short for that, and the
+/// gateway drops it. Source: nf_nat_packet.
+pub fn translate(bytes: &mut [u8], packet: &Packet<'_>, flow: &Flow, direction: Direction) -> Option<()> {
     if !flow.is_natted() {
-        return;
+        return Some(());
     }
-    let Some(target) = target(flow, direction) else { return };
+    let target = target(flow, direction)?;
     let layout =
         Layout { ip_at: 0, l4_at: usize::from(packet.l4_at), family: packet.family, l4proto: packet.l4proto };
     let (source, destination) = ends(flow, direction);
     // In the order of the hooks: the destination before routing, the source behind it.
     if destination {
-        apply(bytes, layout, &target, false);
+        apply(bytes, layout, &target, false)?;
     }
     if source {
-        apply(bytes, layout, &target, true);
+        apply(bytes, layout, &target, true)?;
     }
+    Some(())
 }
 
 /// Which ends of a packet of that direction are translated.
@@ -105,7 +78,7 @@ pub fn translate_error(bytes: &mut [u8], packet: &Packet<'_>, flow: &Flow, direc
     for (wanted, is_source) in [(destination, false), (source, true)] {
         if wanted {
             // The quoted packet went the other way: its other end is what is translated.
-            apply(bytes, inner, &quoted_target, !is_source);
+            apply(bytes, inner, &quoted_target, !is_source)?;
             put(bytes, l4_at.saturating_add(2), &[0, 0]);
             rewrite_address(bytes, outer, &target, is_source);
             sum_icmp(bytes, l4_at);
@@ -123,10 +96,19 @@ fn sum_icmp(bytes: &mut [u8], l4_at: usize) {
 }
 
 /// Rewrite one end of a packet: port, then address. Source: nf_nat_manip_pkt.
-fn apply(bytes: &mut [u8], layout: Layout, target: &Key, source: bool) {
+fn apply(bytes: &mut [u8], layout: Layout, target: &Key, source: bool) -> Option<()> {
+    let needs = match layout.l4proto {
+        IPPROTO_TCP | IPPROTO_UDP | IPPROTO_UDPLITE | IPPROTO_SCTP | IPPROTO_ICMP | IPPROTO_ICMPV6 | IPPROTO_GRE => 8,
+        _ => 0,
+    };
+    bytes.len().checked_sub(layout.l4_at).filter(|have| *have >= needs)?;
     let (old, new) = address_change(bytes, layout, target, source);
+    if layout.l4proto == IPPROTO_GRE && !source && bytes.get(layout.l4_at.saturating_add(1))? & 7 > 1 {
+        return None; // a version that nobody knows to translate
+    }
     rewrite_port(bytes, layout, target, source, &old, &new);
     rewrite_address(bytes, layout, target, source);
+    Some(())
 }
 
 fn address_at(layout: Layout, source: bool) -> (usize, usize) {

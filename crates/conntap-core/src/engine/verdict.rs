@@ -95,6 +95,7 @@ pub enum Reason {
     TupleTaken,
     HelperDropped,
     RuleDropped,
+    Untranslatable,
 }
 
 impl Reason {
@@ -175,6 +176,7 @@ impl fmt::Display for Reason {
             Self::TableFull => f.write_str("the table is full and no entry could be dropped early"),
             Self::TupleTaken => f.write_str("another connection has its tuple already"),
             Self::HelperDropped => f.write_str("the helper drops it"),
+            Self::Untranslatable => f.write_str("too short to be translated"),
             Self::RuleDropped => f.write_str("a rule drops it"),
         }
     }

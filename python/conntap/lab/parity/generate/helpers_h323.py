@@ -61,8 +61,9 @@ def q931(kind: int, information: bytes, *, reference: bytes = b"\x02\0\1") -> by
 
 
 def call_proceeding(address: bytes, port: int) -> bytes:
-    """CallProceeding with h245Address (IPv4): choice and option bits, OID, terminal type, address."""
-    return q931(2, b"\x01\x40" + _OID + b"\0\0" + address[-4:] + struct.pack("!H", port))
+    """CallProceeding with h245Address: choice and option bits, OID, nine bits of terminal type, address choice, address."""
+    choice = b"\0\x18" if len(address) == 16 else b"\0\0"
+    return q931(2, b"\x01\x40" + _OID + choice + address + struct.pack("!H", port))
 
 
 def _signalling(site: Site) -> Script[None]:

@@ -71,6 +71,17 @@ fn nanoseconds() {
     time("reassembly: fragments that are never completed", |turn| {
         black_box(reassembler.push(&packets[turn as usize % packets.len()], turn as i64 * 10_000));
     });
+    let parts: Vec<_> =
+        (0..6000_u16).rev().map(|at| V4 { offset: at * 8 + 8, more: true, ..V4 }.packet(&[0; 8])).collect();
+    let packets: Vec<_> = parts.iter().map(|part| decode(linktype::RAW, part, part.len() as u32).unwrap()).collect();
+    let mut reassembler = Reassembler::default();
+    time("reassembly: smallest fragments, backwards", |turn| {
+        let at = turn as usize % packets.len();
+        if at == 0 {
+            reassembler = Reassembler::default();
+        }
+        black_box(reassembler.push(&packets[at], 0));
+    });
     for format in [Format::PcapNg, Format::Pcap] {
         let frame = &frames[1].1;
         let (mut writer, mut file) = Writer::new(&Options { format, linktype: 1, ..Options::default() });

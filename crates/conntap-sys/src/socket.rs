@@ -1,9 +1,11 @@
 //! A NETLINK_NETFILTER socket: system calls and nothing else.
 
 use std::io;
-use std::mem::{size_of, size_of_val};
+use std::mem::size_of_val;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
+
+use crate::options::{self, check, socklen};
 
 /// Index of the drop counter in SO_MEMINFO's answer (SK_MEMINFO_DROPS, linux/sock_diag.h).
 const SK_MEMINFO_DROPS: usize = 8;
@@ -61,17 +63,7 @@ impl Socket {
     }
 
     fn set<T>(&self, level: libc::c_int, option: libc::c_int, value: &T) -> io::Result<()> {
-        // SAFETY: pointer and length describe `value`, which lives through the call.
-        let done = unsafe {
-            libc::setsockopt(
-                self.fd.as_raw_fd(),
-                level,
-                option,
-                std::ptr::from_ref(value).cast(),
-                socklen(size_of::<T>()),
-            )
-        };
-        check(done)
+        options::set(self.fd.as_fd(), level, option, value)
     }
 
     /// Join a multicast group by its number.
@@ -81,12 +73,7 @@ impl Socket {
 
     /// Make the kernel run `program` over every message before it is queued here.
     pub fn attach_filter(&self, program: &[Instruction]) -> io::Result<()> {
-        let Ok(len) = u16::try_from(program.len()) else {
-            return Err(io::Error::from(io::ErrorKind::InvalidInput));
-        };
-        // `Instruction` has the layout of sock_filter; the kernel copies the program and never writes it.
-        let filter = libc::sock_fprog { len, filter: program.as_ptr().cast_mut().cast() };
-        self.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)
+        options::attach_filter(self.fd.as_fd(), program)
     }
 
     /// Ask for a receive buffer of `bytes`: forced where allowed, else capped by net.core.rmem_max.
@@ -121,12 +108,7 @@ impl Socket {
     }
 
     fn get<T: Copy + Default>(&self, level: libc::c_int, option: libc::c_int) -> io::Result<T> {
-        let mut value = T::default();
-        let mut len = socklen(size_of::<T>());
-        // SAFETY: pointer and length describe `value`, plain integers; the kernel writes at most `len` bytes.
-        let done =
-            unsafe { libc::getsockopt(self.fd.as_raw_fd(), level, option, (&raw mut value).cast(), &raw mut len) };
-        check(done).map(|()| value)
+        options::get(self.fd.as_fd(), level, option)
     }
 
     /// Send one datagram to the kernel.
@@ -165,17 +147,7 @@ impl Socket {
 
     /// Wait until something can be read. False after `timeout`; interrupted by signals (EINTR).
     pub fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        let millis = match timeout {
-            Some(timeout) => i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),
-            None => -1,
-        };
-        let mut poll = libc::pollfd { fd: self.fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one pollfd, alive through the call.
-        match unsafe { libc::poll(&raw mut poll, 1, millis) } {
-            0 => Ok(false),
-            ready if ready > 0 => Ok(true),
-            _ => Err(io::Error::last_os_error()),
-        }
+        options::wait(self.fd.as_fd(), timeout)
     }
 }
 
@@ -219,12 +191,4 @@ impl Slots {
             (room.get(..len).unwrap_or_default(), header.msg_hdr.msg_flags & libc::MSG_TRUNC == 0)
         })
     }
-}
-
-fn check(result: libc::c_int) -> io::Result<()> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-fn socklen(size: usize) -> libc::socklen_t {
-    libc::socklen_t::try_from(size).unwrap_or(libc::socklen_t::MAX)
 }

@@ -1,4 +1,4 @@
-"""Conversations in H.323 and what the kernel made of them: tests/data/helpers/h323.json."""
+"""Conversations and messages in H.323, and what the kernel made of them: tests/data/helpers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from conntap.helpers.base import Drop, Expect, Tuple
 from conntap.helpers.h323 import H245, Q931, Ras
@@ -15,11 +15,39 @@ from conntap.helpers.testing import FakeConnection, FakeExpectation
 if TYPE_CHECKING:
     from conntap.helpers.base import Helper
 
-FILE = Path(__file__).parents[2] / "data/helpers/h323.json"
+DIRECTORY = Path(__file__).parents[2] / "data/helpers"
+FILE = DIRECTORY / "h323.json"
+WALKS = DIRECTORY / "h323_walks.jsonl"
 HELPERS: dict[str, type[Helper]] = {helper.name: helper for helper in (Ras, Q931, H245)}
 DEFAULT_TIMEOUT = 240
 
 Case = dict[str, Any]
+
+
+class Walk(NamedTuple):
+    """A random message, and what the kernel expected then: protocols and ports."""
+
+    helper: type[Helper]
+    direction: int
+    payload: bytes
+    kernel: list[list[int]]
+
+    def expected(self) -> list[list[int]]:
+        """What our helper expects."""
+        l4proto = self.helper.l4protos[0]
+        held = FakeConnection("10.0.1.2", 50000, "10.0.2.2", self.helper.port or 11000, l4proto=l4proto)
+        self.helper().packet(held.packet(self.payload, direction=self.direction))
+        return [[entry.wanted.l4proto, entry.wanted.dport] for entry in held.table]
+
+
+def walks(helper: type[Helper]) -> list[Walk]:
+    """Those of one helper."""
+    rows = map(json.loads, WALKS.read_text().splitlines())
+    return [
+        Walk(helper, row["direction"], bytes.fromhex(row["payload"]), row["expects"])
+        for row in rows
+        if row["helper"] == helper.name
+    ]
 
 
 @cache

@@ -30,9 +30,7 @@ def value(place: int, *path: str) -> Value:
 )
 @pytest.mark.parametrize("address", FAMILIES)
 def test_an_address_is_followed_by_its_port(read, path, address):
-    packet = FakeConnection(address, 1, FAMILIES[address], 2).packet(
-        b"xyz" + ip_address(address).packed + b"\x06\xb8"
-    )
+    packet = FakeConnection(address, 1, FAMILIES[address], 2).packet(b"xyz" + ip_address(address).packed + b"\x06\xb8")
     version = ip_address(address).version
     assert read(packet, value(3, *path[version])) == Endpoint(ip_address(address), 1720, 3)
     assert read(packet, value(3, *path[10 - version])) is None

@@ -141,7 +141,10 @@ def test_what_nobody_wants_is_passed_over(kind, start, text, end):
 
 
 def test_an_address_tells_its_place_in_the_message():
-    assert read(Sequence(required("flag", Bits(1)), required("ip", ADDRESS)), "1 ....... '0a000102").parts["ip"].number == 1
+    assert (
+        read(Sequence(required("flag", Bits(1)), required("ip", ADDRESS)), "1 ....... '0a000102").parts["ip"].number
+        == 1
+    )
 
 
 def test_the_place_counts_from_the_beginning_of_the_data():
@@ -150,7 +153,9 @@ def test_the_place_counts_from_the_beginning_of_the_data():
     assert value.number == 5
 
 
-@pytest.mark.parametrize(("octets", "seconds"), [("00 ...... '3b", 60), ("01 ...... '0257", 600), ("11 ...... 'ffffffff", 0)])
+@pytest.mark.parametrize(
+    ("octets", "seconds"), [("00 ...... '3b", 60), ("01 ...... '0257", 600), ("11 ...... 'ffffffff", 0)]
+)
 def test_a_time_to_live_counts_from_one(octets, seconds):
     assert read(Seconds(), octets + " '00000000").number == seconds
 

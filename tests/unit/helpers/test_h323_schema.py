@@ -7,7 +7,7 @@ import pytest
 from conntap.helpers.h323 import Q931, Ras
 from conntap.helpers.h323_per import Malformed, Reader, Value
 from conntap.helpers.h323_schema import RAS_MESSAGE, USER_INFORMATION
-from unit.helpers.h323_cases import payload, payloads
+from unit.helpers.h323_cases import payload, payloads, walks
 
 REGISTRATION = "registration, confirmation, unregistration"
 ADDRESS = bytes([10, 0, 1, 2])
@@ -107,6 +107,11 @@ def test_a_facility_tells_why():
     assert value is not None
     assert value.parts["reason"].chosen == "callForwarded"
     assert value.at("alternativeAddress", "ipAddress", "ip") == Value(number=message.index(bytes([10, 0, 2, 9])))
+
+
+@pytest.mark.parametrize("walk", walks(Ras) + walks(Q931))
+def test_an_address_is_found_behind_whatever_may_lie_before_it(walk):
+    assert walk.expected() == walk.kernel
 
 
 @pytest.mark.parametrize(("helper", "read"), [(Ras, ras), (Q931, unit)])

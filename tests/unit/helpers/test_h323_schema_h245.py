@@ -7,11 +7,9 @@ import pytest
 from conntap.helpers.h323 import H245
 from conntap.helpers.h323_per import Malformed, Reader, Value
 from conntap.helpers.h323_schema_h245 import CONTROL_MESSAGE, OPEN_LOGICAL_CHANNEL
-from unit.helpers.h323_cases import payload, payloads
+from unit.helpers.h323_cases import payload, payloads, walks
 
 ADDRESS = bytes([10, 0, 1, 2])
-# What follows dataType in the channels below: h2250LogicalChannelParameters with a mediaChannel, 10.0.1.2 port 6000.
-MEDIA = bytes.fromhex("80 0b 08 00 01 00 0a000102 1770".replace(" ", ""))
 
 
 def control(message: bytes) -> Value:
@@ -45,15 +43,9 @@ def test_an_answer_names_the_same():
     }
 
 
-@pytest.mark.parametrize(
-    "data_type",
-    {
-        "nullData": "0001 ....",
-        "g711Alaw64k": "0011 0001 0000000 " + "'3b",
-    }.values(),
-)
-def test_nothing(data_type):
-    assert data_type
+@pytest.mark.parametrize("walk", walks(H245))
+def test_an_address_is_found_behind_whatever_may_lie_before_it(walk):
+    assert walk.expected() == walk.kernel
 
 
 def test_messages_of_no_interest_are_not_looked_into():

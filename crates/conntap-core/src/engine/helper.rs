@@ -386,13 +386,21 @@ impl Engine {
         extra.master = Some(expect.master);
         extra.helper = expect.wanted.helper;
         if expect.wanted.removes_inverse
-            && let Some(inverse) = flow.orig.inverse()
+            && let Some(inverse) = self.inverse_of(flow, &expect)
             && let Some(other) = self.expects.find(&inverse, |found| found.master.1 == expect.master.1)
         {
             self.unexpect(other, None);
         }
         self.translate_child(flow, &expect);
         true
+    }
+
+    /// What the expectation for a call's other direction waits for. Source: pptp_expectfn, pptp_nat_expected.
+    fn inverse_of(&self, flow: &Flow, expect: &Expect) -> Option<Key> {
+        let Some(nat) = expect.wanted.nat else { return flow.orig.inverse() };
+        let master = self.table.get(self.table.slot_of(&expect.master.0, expect.master.1)?)?.reply();
+        let (src, dst) = (master.src, master.dst);
+        Some(Key { src, dst, sport: expect.wanted.key.dport, dport: nat.saved_port, ..flow.orig })
     }
 
     /// Set the mark of the flow at hand. Source: nft_ct_set_eval.

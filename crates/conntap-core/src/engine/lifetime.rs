@@ -4,7 +4,7 @@ use super::counters::count;
 use super::events::Teller;
 use super::expect::Expect;
 use super::flow::Flow;
-use super::key::{Direction, Key};
+use super::key::Key;
 use super::table::Slot;
 use super::{Engine, gre_key, seconds};
 use crate::batch::Batch;
@@ -103,7 +103,7 @@ impl Engine {
             }
             for key in keys {
                 // The siblings: a GRE connection, or the expectation for one.
-                if let Some((sibling, Direction::Original)) = self.table.find(&key) {
+                if let Some((sibling, _)) = self.table.find(&key) {
                     self.destroy(sibling);
                 } else if let Some(slot) = self.expects.find(&key, |found| found.master.1 == flow.id) {
                     expects.retain(|other| *other != slot);

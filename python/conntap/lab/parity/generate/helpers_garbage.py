@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from conntap.lab.parity.generate.build import TCP, UDP
-from conntap.lab.parity.generate.helpers_h323 import call_proceeding, registration, tpkt
+from conntap.lab.parity.generate.helpers_h323_bytes import call_proceeding, registration, tpkt
 from conntap.lab.parity.generate.helpers_pptp import outgoing_call_request, start_request
 from conntap.lab.parity.generate.helpers_sip import compose, description
 from conntap.lab.parity.generate.sites import as_text

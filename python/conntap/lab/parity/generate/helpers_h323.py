@@ -1,14 +1,12 @@
-"""H.323 as far as short byte recipes go: registration (RAS, H.225.0), call signalling (Q.931), the H.245 connection.
-
-Messages are aligned PER, written by hand: each comment names the fields in their order.
-"""
+"""H.323 as its helpers see it: registrations, calls, the H.245 connection, channels, and what is nearly right."""
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Final
 
+from conntap.lab.parity.generate import helpers_h323_bytes as h323_bytes
 from conntap.lab.parity.generate.build import SYN
+from conntap.lab.parity.generate.helpers_h323_bytes import call_proceeding, q931, tpkt
 from conntap.lab.parity.generate.talk import pick
 from conntap.lab.parity.generate.tcp import Tcp
 from conntap.lab.parity.generate.udp import Udp
@@ -17,70 +15,48 @@ if TYPE_CHECKING:
     from conntap.lab.parity.generate.sites import Site
     from conntap.lab.parity.generate.talk import Script, Table
 
-__all__ = ["H323_TROUBLES", "call_proceeding", "h323", "q931", "registration", "tpkt"]
-
-_OID: Final = bytes.fromhex("06 00 08 91 4a 00 02")  # itu-t(0) recommendation(0) h(8) 2250 version(0) 2
+__all__ = ["H323_TROUBLES", "h323"]
 
 
-def _transport(address: bytes, port: int) -> bytes:
-    """A TransportAddress: choice ipAddress or ip6Address, address, port."""
-    if len(address) == 16:
-        return b"\x30" + address + struct.pack("!H", port)
-    return b"\0" + address + struct.pack("!H", port)
-
-
-def registration(address: bytes, signal_port: int, ras_port: int, number: int = 0) -> bytes:
-    """RegistrationRequest: tag, sequence number, OID, discovery, call signal and RAS addresses, terminal, vendor."""
-    return (
-        b"\x0c\x00"
-        + struct.pack("!H", number)
-        + _OID
-        + b"\x00\x01"
-        + _transport(address, signal_port)
-        + b"\x01"
-        + _transport(address, ras_port)
-        + b"\0\0\0\xb5\0\x53\x4c"
-    )
-
-
-def confirmation(address: bytes, signal_port: int, number: int = 0) -> bytes:
-    """RegistrationConfirm: tag, sequence number, OID, call signal address, endpoint identifier."""
-    return b"\x10\x00" + struct.pack("!H", number) + _OID + b"\x01" + _transport(address, signal_port) + b"\x00\x00a"
-
-
-def tpkt(body: bytes, *, length: int | None = None) -> bytes:
-    """RFC 1006 framing; *length* lies."""
-    return struct.pack("!BBH", 3, 0, len(body) + 4 if length is None else length) + body
-
-
-def q931(kind: int, information: bytes, *, reference: bytes = b"\x02\0\1") -> bytes:
-    """A Q.931 message with a user-user element that holds *information*."""
-    return (
-        b"\x08" + reference + bytes((kind,)) + b"\x7e" + struct.pack("!H", len(information) + 1) + b"\x05" + information
-    )
-
-
-def call_proceeding(address: bytes, port: int) -> bytes:
-    """CallProceeding with h245Address: choice and option bits, OID, nine bits of terminal type, address choice, address."""
-    choice = b"\0\x18" if len(address) == 16 else b"\0\0"
-    return q931(2, b"\x01\x40" + _OID + choice + address + struct.pack("!H", port))
+def _port(text: bytes | None, otherwise: int) -> int:
+    """The port that a CallProceeding which arrived names: its last two bytes."""
+    return int.from_bytes(text[-2:]) if text else otherwise
 
 
 def _signalling(site: Site) -> Script[None]:
-    """A call whose H.245 address is announced, rightly or not; the other side connects."""
+    """A call whose H.245 address is announced by either side; the other side connects and opens channels."""
     rng = site.rng
     t = Tcp(site, 1720)
     yield from t.open()
     for _ in range(rng.choice((1, 1, 2))):
         side = rng.choice((t.server, t.server, t.client))
         port = site.port()
-        good = call_proceeding(site.real(side), port)
-        text = tpkt(good)
-        yield from t.say(side, text)
-        if rng.random() < 0.7:
-            yield from Tcp(site, port, client=1 - side).emit(1 - side, SYN)
+        arrived = yield from t.say(side, tpkt(call_proceeding(site.real(side), port)))
+        h245 = Tcp(site, port, client=1 - side, public=_port(arrived, port))
+        if rng.random() < 0.3:
+            yield from h245.emit(1 - side, SYN)
+            continue
+        yield from h245.open()
+        yield from _channels(h245)
     if rng.random() < 0.5:
         yield from t.close(t.client)
+
+
+def _channels(t: Tcp) -> Script[None]:
+    """Channels opened and acknowledged over H.245, some for other hosts or odd ports; RTP to the first one."""
+    site, rng = t.site, t.site.rng
+    for number in range(1, rng.randrange(2, 4)):
+        side = rng.choice((0, 1))
+        own, rtp = site.real(side), site.port() & ~1
+        host = own if rng.random() < 0.8 else site.real(side, 2)
+        rtcp = rng.choice((rtp + 1, rtp + 1, rtp + 1, None))
+        message = h323_bytes.open_channel(host, rtp + rng.choice((0, 0, 0, 1)), rtcp, number)
+        yield from t.say(side, tpkt(message))
+        if rng.random() < 0.7:
+            far = site.port() & ~1
+            yield from t.say(1 - side, tpkt(h323_bytes.channel_ack(site.real(1 - side), far, far + 1, number)))
+        if rng.random() < 0.6 and not site.nat:
+            yield from Udp(site, rtp + rng.choice((0, 1)), client=1 - side).emit(1 - side, b"\x80\0rtp packet")
 
 
 def _odd_signalling(site: Site) -> Script[None]:
@@ -97,7 +73,7 @@ def _odd_signalling(site: Site) -> Script[None]:
         (tpkt(good[:4] + b"\x07" + good[5:]),),
         (tpkt(good[:4] + b"\x62" + good[5:]),),
         (tpkt(b"\x09" + good[1:]),),
-        (tpkt(q931(2, b"\x01\x40" + _OID)),),
+        (tpkt(q931(2, b"\x01\x40\x06\x00\x08")),),
         (tpkt(good[: rng.randrange(1, len(good))]),),
         (tpkt(good, length=4),),
         (tpkt(good, length=len(good) + 40),),
@@ -115,32 +91,57 @@ def _odd_signalling(site: Site) -> Script[None]:
 
 
 def _registering(site: Site) -> Script[None]:
-    """RRQ and RCF; then somebody calls."""
+    """RRQ and RCF, then somebody calls; perhaps URQ."""
     rng = site.rng
     u = Udp(site, 1719, source=1719 if rng.random() < 0.5 else None)
     signal = site.port()
     for number in range(rng.choice((1, 1, 2))):
-        yield from u.emit(u.client, registration(site.real(u.client), signal, u.ports[0], number))
+        yield from u.emit(u.client, h323_bytes.registration(site.real(u.client), signal, u.ports[0], number))
         if rng.random() < 0.7:
-            yield from u.emit(u.server, confirmation(site.real(u.server), 1720, number))
+            yield from u.emit(u.server, h323_bytes.registration_confirm(site.real(u.server), 1720, number))
     if rng.random() < 0.6 and not site.nat:
         host = 2 if rng.random() < 0.3 else 0
         caller = Tcp(site, signal, client=u.server, hosts=(host, 0))
         yield from caller.open()
         yield from caller.say(u.client, tpkt(call_proceeding(site.real(u.client), site.port())))
+    if rng.random() < 0.4:
+        yield from u.emit(u.client, h323_bytes.unregistration(site.real(u.client), signal))
+
+
+def _gatekeeper(site: Site) -> Script[None]:
+    """GCF, ACF and LCF that name the sender, the receiver or a third host; the client calls there."""
+    rng = site.rng
+    u = Udp(site, 1719)
+    yield from u.emit(u.client, bytes.fromhex("0000 0000 0600 0891 4a00 02") + bytes(8))
+    for _ in range(rng.randrange(1, 4)):
+        side, host = rng.choice(((u.server, 0), (u.server, 2), (u.client, 0)))
+        address, port = site.real(side, host), site.port()
+        text = rng.choice(
+            (
+                h323_bytes.gatekeeper_confirm(address, port),
+                h323_bytes.admission_confirm(address, port),
+                h323_bytes.location_confirm(address, port, site.port()),
+            )
+        )
+        yield from u.emit(u.server, text)
+        if side == u.server and not site.nat and rng.random() < 0.7:
+            if text[0] == 4:
+                yield from Udp(site, port, client=u.client, hosts=(0, host)).emit(u.client, bytes(20))
+            else:
+                yield from Tcp(site, port, client=u.client, hosts=(0, host)).open()
 
 
 def _odd_registering(site: Site) -> Script[None]:
     """Foreign addresses, cut and altered messages."""
     rng = site.rng
     u = Udp(site, 1719)
-    good = registration(site.real(u.client), site.port(), u.ports[0])
+    good = h323_bytes.registration(site.real(u.client), site.port(), u.ports[0])
     for _ in range(rng.randrange(1, 4)):
         at = rng.randrange(len(good))
         text = rng.choice(
             (
-                registration(site.real(u.client, 2), site.port(), u.ports[0]),
-                registration(site.real(u.client), 0, u.ports[0]),
+                h323_bytes.registration(site.real(u.client, 2), site.port(), u.ports[0]),
+                h323_bytes.registration(site.real(u.client), 0, u.ports[0]),
                 good[:at],
                 good[:at] + bytes((good[at] ^ 1 << rng.randrange(8),)) + good[at + 1 :],
                 good + bytes(3),
@@ -148,13 +149,14 @@ def _odd_registering(site: Site) -> Script[None]:
             )
         )
         yield from u.emit(u.client, text)
-    yield from u.emit(u.server, confirmation(site.real(u.server), 1720))
+    yield from u.emit(u.server, h323_bytes.registration_confirm(site.real(u.server), 1720))
 
 
 _TABLE: Final[Table[Site]] = {
-    "h323-signalling": (5, _signalling),
+    "h323-signalling": (8, _signalling),
     "h323-odd-signalling": (4, _odd_signalling),
     "h323-registering": (5, _registering),
+    "h323-gatekeeper": (4, _gatekeeper),
     "h323-odd-registering": (3, _odd_registering),
 }
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from conntap import _core
+from conntap.captures import LINKTYPE_NETLINK, Capture
 from conntap.errors import RecordingError, UsageError
+from conntap.files import Source, open_source
 from conntap.filter import as_filter
 
 if TYPE_CHECKING:
@@ -18,26 +20,48 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from conntap.filter import Filter
+    from conntap.tracker import Setup
 
 __all__ = ["RecordWriter", "Recording", "replay"]
 
 #: Bytes read from a file at a time.
 CHUNK = 1 << 20
 
-#: First bytes of formats that are known but not read as they are.
-COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
-
-def replay(path: str | os.PathLike[str]) -> Recording:
-    """Open a recording.
+def replay(*paths: str | os.PathLike[str], setup: Setup | None = None, drain: bool = False) -> Recording | Capture:
+    """Open a recording of the kernel's messages, or packet captures for the userspace engine.
 
     Args:
-        path: a pcapng or pcap file of netlink messages, plain or gzip; "-" for standard input.
+        paths: a recording (pcapng or pcap of netlink messages), or one or several packet captures (pcap, pcapng), read
+            in order of time; plain, gzip or zstd; "-" for standard input.
+        setup: what the engine is told; only for packets.
+        drain: behind the last packet let time go by until every connection has ended; only for packets.
 
     Raises:
-        OSError: the file cannot be opened.
+        OSError: a file cannot be opened.
+        RecordingError: a file is neither.
     """
-    return Recording(path)
+    sources = [open_source(os.fspath(path)) for path in paths]
+    kinds = {is_recording(source) for source in sources}
+    if kinds == {True} and len(sources) == 1:
+        return Recording(paths[0], source=sources[0])
+    if True in kinds:
+        for source in sources:
+            source.close()
+        raise RecordingError("a recording of netlink messages is replayed alone", hint="name one file, or only captures")
+    return Capture(paths, setup, drain=drain, sources=sources)
+
+
+def is_recording(source: Source) -> bool:
+    """Does the file hold netlink messages, and not packets?
+
+    Raises:
+        RecordingError: it holds neither.
+    """
+    try:
+        return _core.first_linktype(source.peek()) in (LINKTYPE_NETLINK, None)
+    except RecordingError as error:
+        raise RecordingError(f"{source.name} {error}", hint=error.hint) from error
 
 
 class Recording:
@@ -48,14 +72,15 @@ class Recording:
         faults: of the last walk: what could not be read, in words.
     """
 
-    __slots__ = ("counters", "faults", "path", "sample")
+    __slots__ = ("_source", "counters", "faults", "path", "sample")
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, source: Source | None = None) -> None:
         self.path = os.fspath(path)
         self.counters: dict[str, int] = {}
         self.faults: list[str] = []
         self.sample: tuple[str, bytes] | None = None
-        if self.path != "-":
+        self._source = source
+        if source is None and self.path != "-":
             open(self.path, "rb").close()  # told now, not at the first row
 
     def batches(self, where: str | Filter = "") -> Iterator[_core.Batch]:
@@ -67,41 +92,25 @@ class Recording:
         """
         reader = _core.RecordingReader(as_filter(where))
         self.faults = []
-        with self._open() as file:
-            try:
-                while data := file.read(CHUNK):
-                    batch, faults = reader.feed(data)
-                    self._note(faults, reader)
-                    if len(batch):
-                        yield batch
-                end = reader.finish()
-                self._note([end] if end else [], reader)
-            finally:
-                self.counters = reader.counters
-                self.sample = reader.sample
+        source, self._source = self._source or open_source(self.path), None
+        try:
+            while data := source.read(CHUNK):
+                batch, faults = reader.feed(data)
+                self._note(faults, reader)
+                if len(batch):
+                    yield batch
+            end = reader.finish()
+            self._note([end] if end else [], reader)
+        finally:
+            source.close()
+            self.counters = reader.counters
+            self.sample = reader.sample
 
     def _note(self, faults: list[str], reader: _core.RecordingReader) -> None:
         """Keep what could not be read; a file of which nothing could be read is an error."""
         self.faults += faults
         if faults and not reader.counters["received"]:
             raise RecordingError(f"{self.path} {faults[0]}")
-
-    def _open(self) -> IO[bytes] | Any:
-        file = sys.stdin.buffer if self.path == "-" else open(self.path, "rb")
-        if self.path == "-":
-            return file
-        first = file.read(4)
-        file.seek(0)
-        for magic, name in COMPRESSED.items():
-            if first.startswith(magic):
-                file.close()
-                if name == "gzip":
-                    import gzip
-
-                    return gzip.open(self.path, "rb")
-                hint = f"{name} -dc {self.path} | conntap replay -"
-                raise RecordingError(f"{self.path} is compressed with {name}", hint=hint)
-        return file
 
     def events(self, where: str | Filter = "") -> Iterator[_core.Event]:
         """Read the rows that match *where* as `Event`, in the order in which they were recorded."""

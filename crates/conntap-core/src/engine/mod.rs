@@ -24,6 +24,7 @@ mod sctp;
 pub mod settings;
 mod table;
 pub mod tcp;
+pub mod trace;
 mod track;
 mod udp;
 pub mod verdict;
@@ -71,6 +72,10 @@ pub struct Engine {
     forwarded: Vec<u8>,
     /// By which the packet at hand comes and goes.
     interfaces: (u32, u32),
+    /// The checksum of the packet at hand is looked at.
+    verify: bool,
+    /// The flow of the last packet, where it still lives.
+    last: Option<Slot>,
     suspended: Option<Box<Suspended>>,
 }
 
@@ -97,6 +102,8 @@ impl Engine {
             rules: false,
             forwarded: Vec::new(),
             interfaces: (0, 0),
+            verify: true,
+            last: None,
             suspended: None,
         }
     }
@@ -146,6 +153,12 @@ impl Engine {
         &self.forwarded
     }
 
+    /// The flow that the last packet belongs to, unless it has ended.
+    #[must_use]
+    pub fn last_flow(&self) -> Option<&flow::Flow> {
+        self.last.and_then(|slot| self.table.get(slot))
+    }
+
     /// Does a filter want this flow, as its NEW would tell it?
     fn flow_matches(&self, flow: &flow::Flow, filter: &crate::filter::Filter) -> bool {
         let mut probe = Batch::default();
@@ -167,6 +180,18 @@ impl Engine {
     #[must_use]
     pub fn events_waiting(&self) -> usize {
         self.out.len()
+    }
+
+    /// The messages of the events that wait, without the first `skip`.
+    #[must_use]
+    pub fn events_from(&self, skip: usize) -> Vec<Vec<u8>> {
+        let rows = self.out.rows().get(skip..).unwrap_or_default();
+        rows.iter().map(|row| self.out.row_bytes(row).to_vec()).collect()
+    }
+
+    /// Packets were lost here, before they could be seen.
+    pub fn gap(&mut self, gap: &crate::model::Gap) {
+        self.out.push_gap(gap);
     }
 
     /// Events go here from now on: memory that can be used again.

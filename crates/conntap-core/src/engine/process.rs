@@ -31,13 +31,15 @@ pub struct Input<'a> {
     /// The interfaces by which it comes and goes, numbered as the caller likes; NAT rules may ask.
     pub came_by: u32,
     pub goes_by: u32,
+    /// Somebody knows that the layer-4 checksum is right, or will be.
+    pub verified: bool,
 }
 
 impl<'a> Input<'a> {
     /// A packet of zone 0 whose interfaces do not matter.
     #[must_use]
     pub fn new(time_ns: i64, packet: Packet<'a>) -> Self {
-        Self { time_ns, packet, zone: 0, came_by: 0, goes_by: 0 }
+        Self { time_ns, packet, zone: 0, came_by: 0, goes_by: 0, verified: false }
     }
 }
 
@@ -81,7 +83,9 @@ impl Engine {
             count(&mut self.counters.cut);
         }
         self.forwarded.clear();
+        self.last = None;
         self.interfaces = (input.came_by, input.goes_by);
+        self.verify = self.settings.checksum && !input.verified;
         if input.packet.needs_reassembly() {
             return self.fragment(input);
         }
@@ -127,7 +131,7 @@ impl Engine {
             return self.invalid(packet, Reason::NoTransport);
         }
         if matches!((packet.l4proto, packet.family), (IPPROTO_ICMP, AF_INET) | (IPPROTO_ICMPV6, AF_INET6)) {
-            let track = Track { settings: &self.settings, now_ns: self.now_ns, shorten_to_ns: None };
+            let track = Track { settings: &self.settings, now_ns: self.now_ns, verify: self.verify, shorten_to_ns: None };
             let gre_keys = &self.gre_keys;
             match icmp::classify(packet, zone, &|key| Self::gre_key_of(gre_keys, key), &track) {
                 Class::Query => {}
@@ -159,6 +163,7 @@ impl Engine {
             return self.invalid(packet, Reason::QuoteElsewhere);
         }
         let mut dropped = false;
+        self.last = Some(slot);
         if self.forward {
             self.forwarded = packet.ip.to_vec();
             dropped = rewrite::translate_error(&mut self.forwarded, packet, flow, direction).is_none();
@@ -184,7 +189,8 @@ impl Engine {
                     }
                 },
             };
-            let mut track = Track { settings: &self.settings, now_ns: self.now_ns, shorten_to_ns: None };
+            let mut track =
+                Track { settings: &self.settings, now_ns: self.now_ns, verify: self.verify, shorten_to_ns: None };
             let flow = match &mut found.place {
                 Place::Table(slot) => match self.table.get_mut(*slot) {
                     Some(flow) => flow,
@@ -217,15 +223,19 @@ impl Engine {
                     reopened = true;
                 }
                 Verdict::Invalid(reason) => {
+                    let mut about = None;
                     match found.place {
                         Place::Table(slot) => {
                             if let Some(time_ns) = shorten_to_ns {
                                 self.table.set_expiry(slot, time_ns);
                             }
+                            self.last = Some(slot);
+                            about = self.table.get(slot).map(|flow| (flow.id, found.direction));
                         }
                         Place::Fresh(mut flow) => self.forget_dependents(&mut flow),
                     }
-                    return self.invalid(packet, reason);
+                    self.invalid(packet, reason);
+                    return Step::Done(Outcome { state: State::Invalid, reason, dropped: false, flow: about });
                 }
             }
         }
@@ -415,6 +425,7 @@ impl Engine {
             return Step::Done(Outcome { state: found.state, reason, dropped: false, flow: None });
         };
         let flow_id = flow.id;
+        self.last = Some(slot);
         if flow.pending != 0 {
             self.tell_changes(slot);
         }

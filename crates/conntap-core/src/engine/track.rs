@@ -28,6 +28,8 @@ pub enum Verdict {
 pub struct Track<'s> {
     pub settings: &'s Settings,
     pub now_ns: i64,
+    /// Checksums are looked at.
+    pub verify: bool,
     /// Set by a tracker that finds a packet INVALID and yet shortens the flow's life.
     pub shorten_to_ns: Option<i64>,
 }
@@ -36,7 +38,7 @@ impl Track<'_> {
     /// Bytes that the capture cut off cannot be verified, and pass.
     #[inline]
     pub fn checksum_is_good(&self, packet: &Packet<'_>) -> bool {
-        !self.settings.checksum || verify_l4(packet) != Checksum::Bad
+        !self.verify || verify_l4(packet) != Checksum::Bad
     }
 }
 

@@ -189,6 +189,6 @@ pub struct Outcome {
     pub reason: Reason,
     /// The gateway does not send it on.
     pub dropped: bool,
-    /// The flow it belongs to (an id that is never used again), and in which direction.
+    /// The flow it belongs to (an id that is never used again), or would if it were valid, and in which direction.
     pub flow: Option<(u32, Direction)>,
 }

@@ -1,8 +1,8 @@
 """NAT rules of the userspace engine, as a program or a command line says them.
 
-    snat("src 10.0.0.0/8 to 203.0.113.1:1024-65535")
-    dnat("tcp and dst 203.0.113.1 and dport 8080 to 10.0.0.2:80")
-    masquerade("203.0.113.1")
+snat("src 10.0.0.0/8 to 203.0.113.1:1024-65535")
+dnat("tcp and dst 203.0.113.1 and dport 8080 to 10.0.0.2:80")
+masquerade("203.0.113.1")
 """
 
 from __future__ import annotations

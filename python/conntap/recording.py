@@ -48,7 +48,9 @@ def replay(*paths: str | os.PathLike[str], setup: Setup | None = None, drain: bo
     if True in kinds:
         for source in sources:
             source.close()
-        raise RecordingError("a recording of netlink messages is replayed alone", hint="name one file, or only captures")
+        raise RecordingError(
+            "a recording of netlink messages is replayed alone", hint="name one file, or only captures"
+        )
     return Capture(paths, setup, drain=drain, sources=sources)
 
 

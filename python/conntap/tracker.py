@@ -1,8 +1,8 @@
 """`Tracker`: the kernel's connection tracking, helpers, expectations and NAT, without a kernel.
 
-    tracker = Tracker(Setup(helpers=assign("ftp=tcp/21")))
-    verdict = tracker.packet(time_ns, ip_packet)
-    for event in tracker.take_events().events(): ...
+tracker = Tracker(Setup(helpers=assign("ftp=tcp/21")))
+verdict = tracker.packet(time_ns, ip_packet)
+for event in tracker.take_events().events(): ...
 """
 
 from __future__ import annotations

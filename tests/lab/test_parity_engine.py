@@ -29,7 +29,7 @@ from pcap_samples import SAMPLES, Sample
 LONGEST_LINGER_S = 2.6
 
 #: Some 45 s on two cores. `make parity` takes more.
-PLAIN, TRANSLATED, TABLES = 20_000, 2_000, 60
+PLAIN, TRANSLATED, TABLES = 20_000, 2_000, 30
 
 
 @pytest.fixture(scope="session")

@@ -55,12 +55,17 @@ def expect(ctx: click.Context, words: tuple[str, ...], follow: bool, netns: str 
             raise click.UsageError(f"{option} goes with --watch")
     if files and netns:
         raise click.UsageError("--netns is for the kernel's table")
-    show(io, text, netns, files, engine, **{name: options[name] for name in ("format_", "json_", "ascii", "color", "utc", "names")})
+    show(
+        io,
+        text,
+        netns,
+        files,
+        engine,
+        **{name: options[name] for name in ("format_", "json_", "ascii", "color", "utc", "names")},
+    )
 
 
-def show(
-    io: IO, where: str, netns: str | None, files: list[str], engine: dict[str, Any], **output: Any
-) -> None:
+def show(io: IO, where: str, netns: str | None, files: list[str], engine: dict[str, Any], **output: Any) -> None:
     """Write the expectation table: the kernel's, or what packets leave behind."""
     from conntap.cli.output import make_formatter
 

@@ -52,7 +52,9 @@ def listen_interface(
     stream = Stream(io, count=count, duration=duration, summary=summary)
     with stream, Interface(interface, make_setup(**engine), promiscuous=promiscuous, netns=netns) as packets:
         try:
-            stream.live(lambda timeout: packets.receive(timeout, where), lambda batch: io.write(formatter.format(batch)))
+            stream.live(
+                lambda timeout: packets.receive(timeout, where), lambda batch: io.write(formatter.format(batch))
+            )
             stream.end(formatter)
         finally:
             stream.finish(packets.counters)

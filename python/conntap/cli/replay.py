@@ -154,4 +154,3 @@ class Sent:
         """Hand on what has been written so far."""
         self._file.write(self.writer.take_bytes())
         self._file.flush()
-

@@ -23,7 +23,7 @@ __all__ = ["watch"]
 @stream_options
 @listen_options
 @netns_option
-@click.option("-i", "--interface", metavar="NAME", help="Track this interface's packets here instead (\"any\": all).")
+@click.option("-i", "--interface", metavar="NAME", help='Track this interface\'s packets here instead ("any": all).')
 @click.option("--promiscuous", is_flag=True, help="With -i: also what is addressed to others.")
 @engine_options
 @click.option("--explain", is_flag=True, help="Say what the kernel filters and what is filtered here, and stop.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,10 +43,10 @@ class HelperPlace(click.ParamType[tuple[str, str, int]]):
         protocol, _, port = place.partition("/")
         if protocol not in PROTOCOLS or not port.isdecimal() or not 0 < int(port) < 65536:
             self.fail(f"'{value}' names no helper and port: say ftp=tcp/21", param, ctx)
-        for name in resolve(word):
-            if PROTOCOLS[protocol] in HELPERS[name].l4protos:
-                return name, protocol, int(port)
-        self.fail(f"the helper '{word}' reads no {protocol}", param, ctx)
+        fitting = [name for name in resolve(word) if PROTOCOLS[protocol] in HELPERS[name].l4protos]
+        if not fitting:
+            self.fail(f"the helper '{word}' reads no {protocol}", param, ctx)
+        return fitting[0], protocol, int(port)
 
 
 class Address(click.ParamType[str]):
@@ -195,7 +196,7 @@ def options_of(given: dict[str, Any]) -> Options:
 def tell_duration(io: IO, found: Capture, options: Options) -> None:
     """Say how long the gaps will take, if that is long."""
     times = [packet.time_ns for packet in found.packets]
-    waits = sum(options.pacing.wait_ns(after - before) for before, after in zip(times, times[1:], strict=False))
+    waits = sum(options.pacing.wait_ns(after - before) for before, after in pairwise(times))
     if (seconds := waits / 1e9 + options.linger_s) > 10:
         io.say(f"{len(times):,} packets; their gaps take {seconds:.0f} s")
 

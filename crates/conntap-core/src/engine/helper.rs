@@ -71,13 +71,7 @@ pub struct Suspended {
 }
 
 impl Suspended {
-    pub(super) fn new(
-        packet: &Packet<'_>,
-        direction: Direction,
-        state: State,
-        stage: Stage,
-        reason: Reason,
-    ) -> Self {
+    pub(super) fn new(packet: &Packet<'_>, direction: Direction, state: State, stage: Stage, reason: Reason) -> Self {
         let (header, seq) = match (packet.l4proto, packet.l4().first_chunk::<20>()) {
             (IPPROTO_TCP, Some([_, _, _, _, s0, s1, s2, s3, _, _, _, _, offset, ..])) => {
                 (usize::from(offset >> 4).wrapping_mul(4), u32::from_be_bytes([*s0, *s1, *s2, *s3]))
@@ -150,9 +144,7 @@ impl Engine {
 
     pub(super) fn assigned(&self, orig: &Key) -> Option<u16> {
         let fits = |rule: &&Assignment| {
-            rule.l4proto == orig.l4proto
-                && rule.dport == orig.dport
-                && (rule.family == 0 || rule.family == orig.family)
+            rule.l4proto == orig.l4proto && rule.dport == orig.dport && (rule.family == 0 || rule.family == orig.family)
         };
         self.assignments.iter().find(fits).map(|rule| rule.helper)
     }
@@ -247,7 +239,8 @@ impl Engine {
             expects.unwrap_or_default().iter().filter(same).copied().collect()
         };
         let limit = usize::try_from(policy.max_expected).unwrap_or(usize::MAX);
-        if limit > 0 && of_class.len() >= limit
+        if limit > 0
+            && of_class.len() >= limit
             && let Some(oldest) = of_class.first()
         {
             self.unexpect_own(*oldest);

@@ -44,8 +44,8 @@ use helper::{Assignment, Helper, Suspended};
 pub use key::{Direction, Key};
 pub use process::{Input, Step};
 pub use settings::Settings;
-use table::Table;
 pub use table::Slot;
+use table::Table;
 pub use verdict::{Outcome, Reason, State};
 
 /// A connection tracking table and all that belongs to it.

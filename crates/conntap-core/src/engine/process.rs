@@ -131,7 +131,8 @@ impl Engine {
             return self.invalid(packet, Reason::NoTransport);
         }
         if matches!((packet.l4proto, packet.family), (IPPROTO_ICMP, AF_INET) | (IPPROTO_ICMPV6, AF_INET6)) {
-            let track = Track { settings: &self.settings, now_ns: self.now_ns, verify: self.verify, shorten_to_ns: None };
+            let track =
+                Track { settings: &self.settings, now_ns: self.now_ns, verify: self.verify, shorten_to_ns: None };
             let gre_keys = &self.gre_keys;
             match icmp::classify(packet, zone, &|key| Self::gre_key_of(gre_keys, key), &track) {
                 Class::Query => {}
@@ -157,7 +158,9 @@ impl Engine {
     /// An ICMP error belongs to the flow whose packet it quotes. Source: nf_conntrack_inet_error.
     fn icmp_error(&mut self, packet: &Packet<'_>, quoted: &Key) -> Step {
         let Some(inverse) = quoted.inverse() else { return self.invalid(packet, Reason::QuoteUnknown) };
-        let Some((slot, direction)) = self.table.find(&inverse) else { return self.invalid(packet, Reason::QuoteUnknown) };
+        let Some((slot, direction)) = self.table.find(&inverse) else {
+            return self.invalid(packet, Reason::QuoteUnknown);
+        };
         let Some(flow) = self.table.get(slot) else { return self.invalid(packet, Reason::QuoteUnknown) };
         if packet.dst != flow.tuple(direction).dst {
             return self.invalid(packet, Reason::QuoteElsewhere);

@@ -54,7 +54,9 @@ impl Facts {
             _ => None,
         };
         let icmp = match l4 {
-            [kind, code, ..] if matches!(packet.l4proto, IPPROTO_ICMP | IPPROTO_ICMPV6) && !later => Some((*kind, *code)),
+            [kind, code, ..] if matches!(packet.l4proto, IPPROTO_ICMP | IPPROTO_ICMPV6) && !later => {
+                Some((*kind, *code))
+            }
             _ => None,
         };
         let (tcp, header) = match l4.first_chunk::<20>() {

@@ -5,15 +5,18 @@ use super::key::Direction;
 use super::settings::Settings;
 use super::verdict::Reason;
 use super::{icmp, sctp, tcp, udp};
-use crate::packet::checksum::{Checksum, verify_l4};
 use crate::packet::Packet;
+use crate::packet::checksum::{Checksum, verify_l4};
 use crate::wire::constants::*;
 
 /// A tracker's answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
     /// Counted, and the flow lives for `timeout` seconds from now.
-    Accept { reason: Reason, timeout: u32 },
+    Accept {
+        reason: Reason,
+        timeout: u32,
+    },
     /// Let pass: neither counted nor refreshed.
     Ignore(Reason),
     Invalid(Reason),

@@ -10,15 +10,15 @@ import sys
 from typing import IO, TYPE_CHECKING
 
 from conntap import _core
-from conntap.captures import LINKTYPE_NETLINK, Capture
 from conntap.errors import RecordingError, UsageError
-from conntap.files import Source, open_source
+from conntap.files import LINKTYPE_NETLINK, File, open_files
 from conntap.filter import as_filter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from conntap.captures import Capture
     from conntap.filter import Filter
     from conntap.tracker import Setup
 
@@ -41,29 +41,21 @@ def replay(*paths: str | os.PathLike[str], setup: Setup | None = None, drain: bo
         OSError: a file cannot be opened.
         RecordingError: a file is neither.
     """
-    sources = [open_source(os.fspath(path)) for path in paths]
-    kinds = {is_recording(source) for source in sources}
-    if kinds == {True} and len(sources) == 1:
-        return Recording(paths[0], source=sources[0])
-    if True in kinds:
-        for source in sources:
-            source.close()
-        raise RecordingError(
-            "a recording of netlink messages is replayed alone", hint="name one file, or only captures"
-        )
-    return Capture(paths, setup, drain=drain, sources=sources)
+    files = open_files(paths)
+    recordings = [file for file in files if file.linktype == LINKTYPE_NETLINK]
+    if len(files) == 1 and files[0].linktype in (LINKTYPE_NETLINK, None):
+        return Recording(files[0].name, file=files[0])
+    if not files or recordings:
+        for file in files:
+            file.close()
+    if not files:
+        raise UsageError("no file to replay", hint='say conntap.replay("capture.pcap")')
+    if recordings:
+        hint = "name one file, or only captures"
+        raise RecordingError(f"{recordings[0].name} is a recording, which is replayed alone", hint=hint)
+    from conntap.captures import Capture  # a recording needs no engine
 
-
-def is_recording(source: Source) -> bool:
-    """Does the file hold netlink messages, and not packets?
-
-    Raises:
-        RecordingError: it holds neither.
-    """
-    try:
-        return _core.first_linktype(source.peek()) in (LINKTYPE_NETLINK, None)
-    except RecordingError as error:
-        raise RecordingError(f"{source.name} {error}", hint=error.hint) from error
+    return Capture(paths, setup, drain=drain, files=files)
 
 
 class Recording:
@@ -72,18 +64,23 @@ class Recording:
     Attributes:
         counters: of the last walk: rows, losses and omissions by name.
         faults: of the last walk: what could not be read, in words.
+        sample: of the last walk: the first message that could not be read, and why; None where there was none.
     """
 
-    __slots__ = ("_source", "counters", "faults", "path", "sample")
+    __slots__ = ("_file", "counters", "faults", "path", "sample")
 
-    def __init__(self, path: str | os.PathLike[str], *, source: Source | None = None) -> None:
-        self.path = os.fspath(path)
+    def __init__(self, path: str | os.PathLike[str], *, file: File | None = None) -> None:
+        """Open a recording; *file* is the same one, if it has been looked at already.
+
+        Raises:
+            OSError: the file cannot be opened.
+            RecordingError: it is no recording.
+        """
+        self._file = file or File(path)
+        self.path = self._file.name
         self.counters: dict[str, int] = {}
         self.faults: list[str] = []
         self.sample: tuple[str, bytes] | None = None
-        self._source = source
-        if source is None and self.path != "-":
-            open(self.path, "rb").close()  # told now, not at the first row
 
     def batches(self, where: str | Filter = "") -> Iterator[_core.Batch]:
         """Read the rows that match *where*, a batch for each part of the file.
@@ -94,15 +91,14 @@ class Recording:
         """
         reader = _core.RecordingReader(as_filter(where))
         self.faults = []
-        source, self._source = self._source or open_source(self.path), None
+        source = self._file.open()
         try:
             while data := source.read(CHUNK):
                 batch, faults = reader.feed(data)
                 self._note(faults, reader)
                 if len(batch):
                     yield batch
-            end = reader.finish()
-            self._note([end] if end else [], reader)
+            self._note([end for end in (source.fault, reader.finish()) if end], reader)
         finally:
             source.close()
             self.counters = reader.counters

@@ -8,7 +8,7 @@ use crate::frames::{ACK, Ends, FIN, PSH, RST, SYN, Tcp};
 use crate::random::Random;
 
 /// Mean packets of a TCP connection between its handshake and its end.
-const TCP_DATA: f64 = 24.0;
+const TCP_DATA: f64 = 40.0;
 /// Mean datagrams of a UDP conversation that is no single question and answer; half of them are that.
 const UDP_DATA: f64 = 16.0;
 /// Mean requests and replies of a ping.

@@ -83,6 +83,12 @@ impl ExpectationHandle {
         self.0.mine
     }
 
+    /// Its master carries the same helper, over the same protocol and family.
+    #[getter]
+    fn same_helper(&self) -> bool {
+        self.0.same_helper
+    }
+
     #[getter]
     fn expect_class(&self) -> u8 {
         self.0.wanted.class

@@ -121,6 +121,8 @@ pub struct Handle {
     pub id: u32,
     /// Made by the connection at hand.
     pub mine: bool,
+    /// Its master carries the same helper, over the same protocol and family.
+    pub same_helper: bool,
     pub wanted: Wanted,
 }
 
@@ -265,7 +267,7 @@ impl Engine {
             flow.extra().expects.push(slot);
         }
         count(&mut self.counters.expectations);
-        Ok(Handle { slot, id, mine: true, wanted: *wanted })
+        Ok(Handle { slot, id, mine: true, same_helper: true, wanted: *wanted })
     }
 
     /// Take out one of the flow at hand, which need not be in the table.
@@ -288,8 +290,12 @@ impl Engine {
 
     fn handle(&self, slot: u32) -> Option<Handle> {
         let found = self.expects.get(slot)?;
-        let mine = self.call_flow().is_some_and(|flow| flow.id == found.master.1);
-        Some(Handle { slot, id: found.id, mine, wanted: found.wanted })
+        let flow = self.call_flow();
+        let mine = flow.is_some_and(|flow| flow.id == found.master.1);
+        let of = |key: &Key| (key.l4proto, key.family);
+        let same_helper =
+            flow.is_some_and(|flow| flow.helper() == found.master_helper && of(&flow.orig) == of(&found.master.0));
+        Some(Handle { slot, id: found.id, mine, same_helper, wanted: found.wanted })
     }
 
     /// The expectation, active or not, that a connection with this tuple would match. Source: __nf_ct_expect_find.

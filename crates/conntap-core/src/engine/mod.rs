@@ -29,9 +29,6 @@ mod track;
 mod udp;
 pub mod verdict;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 
 use crate::batch::Batch;

@@ -18,7 +18,7 @@ use crate::packet::{Packet, PacketError, Reassembled, decode_rebuilt};
 use crate::wire::constants::*;
 
 /// How far a search for an entry to drop early goes.
-const EARLY_DROP_STEPS: usize = 128;
+const EARLY_DROP_STEPS: u32 = 128;
 
 /// A packet with what is not in it.
 #[derive(Clone, Copy, Debug)]

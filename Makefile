@@ -113,7 +113,7 @@ gen: setup ## write what is made from schema/fields.toml and from the commands' 
 	$(BIN)/python scripts/generate.py
 	$(BIN)/python scripts/packaging.py
 
-parity: setup ## the engine against this kernel: 34,000 generated conversations of every kind; a table
+parity: setup ## the engine against this kernel: 36,000 generated conversations of every kind; a table
 	@scripts/system-packages test
 	$(BIN)/python scripts/parity.py --seed $(SEED)
 

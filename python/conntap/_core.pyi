@@ -371,15 +371,18 @@ class Formatter:
     def format(self, batch: Batch) -> bytes: ...
     def finish(self) -> bytes: ...
 
+_Bytes: TypeAlias = bytes  # where a member of that name is in the way
 _TupleBytes: TypeAlias = tuple[bytes, bytes, int, int, int]
 """src, dst (4 or 16 bytes), protocol, source and destination port."""
+_Saved: TypeAlias = tuple[bytes | None, int]
+"""Destination address and port before translation."""
 
 @final
 class HelperCall:
     """What a waiting packet is, as its helper sees it."""
 
     @property
-    def stage(self) -> Literal["rules", "helper"]: ...
+    def stage(self) -> Literal["rules", "helper", "ended"]: ...
     @property
     def helper(self) -> int | None: ...
     @property
@@ -387,7 +390,7 @@ class HelperCall:
     @property
     def bytes(self) -> bytes: ...
     @property
-    def payload(self) -> bytes: ...
+    def payload(self) -> _Bytes: ...
     @property
     def direction(self) -> int: ...
     @property
@@ -424,7 +427,7 @@ class ExpectationHandle:
     @property
     def sport_mask(self) -> int: ...
     @property
-    def saved(self) -> tuple[bytes | None, int] | None: ...
+    def saved(self) -> _Saved | None: ...
 
 @final
 class PacketReader:
@@ -455,7 +458,7 @@ class PacketCapture:
         interface: str | None = None,
         *,
         promiscuous: bool = False,
-        ring_bytes: int = 67108864,
+        ring_bytes: int = ...,
         netns: _Path | None = None,
     ) -> PacketCapture: ...
     @property

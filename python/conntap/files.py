@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol, cast
 
 from conntap import _core
-from conntap.errors import RecordingError
+from conntap.errors import RecordingError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -66,7 +66,7 @@ class Source:
         self._ended = not data
         return data
 
-    def peek(self, size: int) -> bytes:
+    def peek(self, size: int = 1) -> bytes:
         """Look at the first bytes without taking them: *size* or more, fewer only at the end of the file."""
         while len(self._head) < size and self._look():
             pass
@@ -85,7 +85,7 @@ class Source:
         Raises:
             RecordingError: the file is neither a capture nor a recording.
         """
-        if not self.peek(1):
+        if not self.peek():
             raise RecordingError(f"{self.name} {self.fault or 'is empty'}")
         try:
             while (found := _core.first_linktype(self._head)) is None and len(self._head) < HEAD and self._look():
@@ -170,7 +170,11 @@ def open_files(paths: Iterable[str | os.PathLike[str]]) -> list[File]:
 
     Raises:
         OSError, RecordingError: as `File`.
+        UsageError: standard input is named twice.
     """
+    paths = list(paths)
+    if paths.count("-") > 1:
+        raise UsageError("standard input can be read only once", hint="name '-' once")
     files: list[File] = []
     try:
         files.extend(map(File, paths))

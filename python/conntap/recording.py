@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from conntap.captures import Capture
+    from conntap.files import Source
     from conntap.filter import Filter
     from conntap.tracker import Setup
 
@@ -39,23 +40,33 @@ def replay(*paths: str | os.PathLike[str], setup: Setup | None = None, drain: bo
 
     Raises:
         OSError: a file cannot be opened.
-        RecordingError: a file is neither.
+        RecordingError: a file is neither, or a recording among other files.
+        UsageError: no file is named, standard input twice, or *setup* asks for what there is not.
     """
+    if not paths:
+        raise UsageError("no file to replay", hint='say conntap.replay("capture.pcap")')
     files = open_files(paths)
-    recordings = [file for file in files if file.linktype == LINKTYPE_NETLINK]
     if len(files) == 1 and files[0].linktype in (LINKTYPE_NETLINK, None):
         return Recording(files[0].name, file=files[0])
-    if not files or recordings:
+    mixed = next((file for file in files if file.linktype == LINKTYPE_NETLINK), None)
+    if mixed:
         for file in files:
             file.close()
-    if not files:
-        raise UsageError("no file to replay", hint='say conntap.replay("capture.pcap")')
-    if recordings:
-        hint = "name one file, or only captures"
-        raise RecordingError(f"{recordings[0].name} is a recording, which is replayed alone", hint=hint)
+        raise RecordingError(
+            f"{mixed.name} is a recording, which is replayed alone", hint="name one file, or only captures"
+        )
     from conntap.captures import Capture  # a recording needs no engine
 
     return Capture(paths, setup, drain=drain, files=files)
+
+
+def is_recording(source: Source) -> bool:
+    """Does the file hold netlink messages, and not packets?
+
+    Raises:
+        RecordingError: it holds neither.
+    """
+    return source.linktype() == LINKTYPE_NETLINK
 
 
 class Recording:

@@ -1,6 +1,6 @@
 """`Tracker`: the kernel's connection tracking, helpers, expectations and NAT, without a kernel.
 
-tracker = Tracker(Setup(helpers=assign("ftp=tcp/21")))
+tracker = Tracker(Setup(helpers=assign("ftp=tcp/21"), nat=(masquerade("203.0.113.1"),)))
 verdict = tracker.packet(time_ns, ip_packet)
 for event in tracker.take_events().events(): ...
 """
@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from conntap import _core
+from conntap.errors import UsageError
 from conntap.filter import as_filter
 from conntap.helpers.assign import Assignment, with_children
 from conntap.helpers.base import Helper
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Setup", "Tracker", "Verdict"]
 
-FAMILIES = {0: 0, 4: 2, 6: 10}  # AF_INET, AF_INET6
+#: IP version → AF_INET, AF_INET6; 0: both.
+FAMILIES: Final = {0: 0, 4: 2, 6: 10}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +90,11 @@ class Tracker:
         """
         setup = setup or Setup()
         self.engine = _core.Engine(list(setup.settings.items()), os.urandom(16))
-        names = with_children([*(rule.helper for rule in setup.helpers), *setup.own_helpers], setup.own_helpers)
-        known = {name: setup.own_helpers.get(name) or load(name) for name in names}
+        own = setup.own_helpers
+        names = with_children([*(rule.helper for rule in setup.helpers), *own], own)
+        known = {name: own.get(name) or load(name) for name in names}
+        for name, options in setup.helper_options.items():
+            check_parameters(name, own.get(name) or load(name), options)
         self._host = HelperHost(
             self.engine, known, setup.helper_options, local_networks=setup.local_networks, rules=setup.rules
         )
@@ -118,6 +123,9 @@ class Tracker:
             ip: from the IP header on.
             zone: in both directions.
             came_by, goes_by: interfaces, numbered as you like; NAT rules may ask for them.
+
+        Raises:
+            Whatever a helper of your own raises, other than `Drop`.
         """
         return Verdict(*self.engine.packet(time_ns, ip, self.ask, zone=zone, came_by=came_by, goes_by=goes_by))
 
@@ -141,3 +149,16 @@ class Tracker:
     def drain(self) -> None:
         """Let time go by until nothing is left: each DESTROY comes at its own time."""
         self.engine.drain()
+
+
+def check_parameters(name: str, helper: type[Helper], options: Mapping[str, int]) -> None:
+    """Refuse parameters that the helper does not have.
+
+    Raises:
+        UsageError: there is no such parameter.
+    """
+    for option in options:
+        if option not in helper.parameters:
+            known = ", ".join(helper.parameters)
+            hint = f"it has {known}" if known else "it has none"
+            raise UsageError(f"helper '{name}' has no parameter '{option}'", hint=hint)

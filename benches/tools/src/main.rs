@@ -9,7 +9,10 @@ mod fill;
 mod flood;
 mod frames;
 mod listen_floor;
+mod packets_engine;
+mod packets_memory;
 mod packets_run;
+mod packets_send;
 mod packets_write;
 mod private;
 mod random;
@@ -22,8 +25,8 @@ use std::process::ExitCode;
 
 use arguments::Arguments;
 
-const USAGE: &str = "usage: conntap-bench fill|flood|dump-floor|listen-floor|core-rows|packets-write|packets-run|timed \
-                     [--option value]…";
+const USAGE: &str = "usage: conntap-bench fill|flood|dump-floor|listen-floor|core-rows|packets-engine|packets-memory|\
+                     packets-run|packets-send|packets-write|timed [--option value]…";
 
 /// What went wrong, in words.
 pub type Outcome<T = ()> = Result<T, String>;
@@ -38,6 +41,9 @@ fn main() -> ExitCode {
         "listen-floor" => listen_floor::run(&arguments),
         "core-rows" => core_rows::run(&arguments),
         "packets-write" => packets_write::run(&arguments),
+        "packets-engine" => packets_engine::run(&arguments),
+        "packets-memory" => packets_memory::run(&arguments),
+        "packets-send" => packets_send::run(&arguments),
         "packets-run" => packets_run::run(&arguments),
         "timed" => timed::run(&arguments),
         _ => Err(USAGE.into()),

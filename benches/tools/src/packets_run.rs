@@ -6,9 +6,11 @@
 use std::fs::File;
 use std::hint::black_box;
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use conntap_core::capture::{Frame, Reader};
+use conntap_core::engine::ahead::{Ahead, Stop};
 use conntap_core::engine::{Engine, Input, Settings, Step};
 use conntap_core::packet::decode;
 
@@ -44,13 +46,11 @@ fn track(source: &mut Source, started: Instant, before: f64) -> Outcome {
     let resident = resident_bytes()?;
     let mut engine = Engine::new(settings(), [1, 2]);
     let (mut events, mut most) = (0, 0);
-    let done = source.each(|frame| {
-        pass(&mut engine, &frame);
-        if engine.events_waiting() >= ROWS {
-            let batch = engine.take_events();
-            events += batch.len();
-            most = most.max(engine.flow_count());
-        }
+    let done = source.walk(&mut engine, |engine| {
+        let batch = engine.take_events();
+        events += batch.len();
+        most = most.max(engine.flow_count());
+        engine.give_memory(batch);
     })?;
     events += engine.take_events().len();
     most = most.max(engine.flow_count());
@@ -128,6 +128,39 @@ impl Source {
             match black_box(self.read()?).len() {
                 0 => return Ok(Done { packets: 0, bytes }),
                 some => bytes += some as u64,
+            }
+        }
+    }
+
+    /// Let all packets through an engine as the binding does; `taken` is called when `ROWS` events wait.
+    fn walk(&mut self, engine: &mut Engine, mut taken: impl FnMut(&mut Engine)) -> Outcome<Done> {
+        let (mut reader, mut ahead) = (Reader::new(), Ahead::default());
+        let mut bytes = 0;
+        loop {
+            let stop = ahead.walk(engine, &mut reader, |engine, (frame, packet, prepared)| {
+                match packet {
+                    Ok(packet) => {
+                        let input = Input { came_by: frame.interface, prepared, ..Input::new(frame.time_ns, packet) };
+                        let _: Step = engine.packet(&input);
+                    }
+                    Err(error) => {
+                        engine.refused(error);
+                    }
+                }
+                if engine.events_waiting() >= ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            match stop {
+                Stop::Break(()) => taken(engine),
+                Stop::Fault(error) => return Err(error.to_string()),
+                Stop::Need => {
+                    let piece = self.read()?;
+                    if piece.is_empty() {
+                        reader.finish().map_err(|error| error.to_string())?;
+                        return Ok(Done { packets: reader.counters().frames, bytes });
+                    }
+                    bytes += piece.len() as u64;
+                    reader.feed(piece);
+                }
             }
         }
     }

@@ -194,7 +194,7 @@ impl Traffic {
 
     fn echo(&mut self, it: &mut Conversation, frame: &mut Vec<u8>) -> bool {
         let payload = self.filler.get(..56).unwrap_or_default();
-        it.ends.echo(frame, it.sent % 2 == 0, (it.sent / 2) as u16, payload);
+        it.ends.echo(frame, it.sent.is_multiple_of(2), (it.sent / 2) as u16, payload);
         it.left = it.left.saturating_sub(1);
         it.left > 0
     }

@@ -248,7 +248,13 @@ impl Engine {
     }
 
     /// Wait up to `timeout_ms` for packets of an interface, and let those that have come through; returns how many.
-    fn receive(&self, py: Python<'_>, capture: &PacketCapture, ask: &Bound<'_, PyAny>, timeout_ms: u64) -> PyResult<usize> {
+    fn receive(
+        &self,
+        py: Python<'_>,
+        capture: &PacketCapture,
+        ask: &Bound<'_, PyAny>,
+        timeout_ms: u64,
+    ) -> PyResult<usize> {
         let ask = ask.clone().unbind();
         let mut failed = None;
         let received = py.detach(|| {
@@ -403,7 +409,8 @@ impl Engine {
             }),
             None => None,
         };
-        let flags = if permanent { NF_CT_EXPECT_PERMANENT } else { 0 } | if inactive { NF_CT_EXPECT_INACTIVE } else { 0 };
+        let flags =
+            if permanent { NF_CT_EXPECT_PERMANENT } else { 0 } | if inactive { NF_CT_EXPECT_INACTIVE } else { 0 };
         let zone = engine.call_flow().map_or(0, |flow| flow.orig.zone);
         let wanted = Wanted {
             key: key_of(&tuple, zone),

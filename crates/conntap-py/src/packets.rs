@@ -91,7 +91,13 @@ impl PacketReader {
 
 impl Packets {
     /// Let packets through the engine until something stops it.
-    pub fn run(&mut self, engine: &mut Engine, rows: usize, trace: Option<&Trace>, writer: Option<&PacketWriter>) -> Stop {
+    pub fn run(
+        &mut self,
+        engine: &mut Engine,
+        rows: usize,
+        trace: Option<&Trace>,
+        writer: Option<&PacketWriter>,
+    ) -> Stop {
         loop {
             let (input, frame) = match self.merge.next() {
                 Next::Frame(input, frame) => (input, frame),
@@ -238,13 +244,7 @@ pub fn pass(
 }
 
 /// What follows when a packet's outcome is known.
-pub fn done(
-    engine: &Engine,
-    pending: Pending,
-    outcome: Outcome,
-    trace: Option<&Trace>,
-    writer: Option<&PacketWriter>,
-) {
+pub fn done(engine: &Engine, pending: Pending, outcome: Outcome, trace: Option<&Trace>, writer: Option<&PacketWriter>) {
     if let Some(writer) = writer {
         writer.take(engine, pending.time_ns);
     }

@@ -8,25 +8,47 @@ if TYPE_CHECKING:
     from conntap import _core
     from conntap.cli.io import IO
 
-__all__ = ["listen_interface", "tables_of"]
+__all__ = ["Table", "listen_interface", "tables_of"]
 
 
-def tables_of(files: list[str], engine: dict[str, Any]) -> tuple[_core.Batch, _core.Batch, list[str]]:
-    """Flow and expectation table behind the last packet of captures, and what could not be read.
+def tables_of(io: IO, files: list[str], engine: dict[str, Any], where: str) -> tuple[Table, Table]:
+    """Flow and expectation table behind the last packet of captures; what could not be read is told.
 
     Raises:
         UsageError: a file cannot be read, or holds no packets.
     """
     from conntap.captures import Capture
     from conntap.cli.engine import make_setup
-    from conntap.cli.replay import open_files
-    from conntap.errors import UsageError
+    from conntap.errors import RecordingError, UsageError
+    from conntap.filter import as_filter
 
-    opened = open_files(files, make_setup(**engine))
-    if not isinstance(opened, Capture):
-        raise UsageError(f"{files[0]} is a recording of events, not of packets", hint=f"conntap replay {files[0]}")
-    flows, expectations = opened.tables()
-    return flows, expectations, opened.faults
+    wanted = as_filter(where)
+    if wanted is not None and wanted.uses_event_kinds:
+        raise UsageError("a table has no events: 'new', 'update' and 'destroy' select nothing here")
+    setup = make_setup(io, engine)
+    try:
+        capture = Capture(files, setup)
+        flows, expectations = capture.tables()
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}") from error
+    except RecordingError as error:
+        raise UsageError(str(error), hint=error.hint) from error
+    for fault in capture.faults:
+        io.say(f"warning: {fault}")
+    return Table(flows, wanted), Table(expectations, wanted)
+
+
+class Table:
+    """A table of the engine.
+
+    Attributes:
+        total: how many entries it has.
+        rows: those that are asked for.
+    """
+
+    def __init__(self, rows: _core.Batch, wanted: _core.Filter | None) -> None:
+        self.total = len(rows)
+        self.rows = rows if wanted is None else rows.filter(wanted)
 
 
 def listen_interface(
@@ -47,13 +69,17 @@ def listen_interface(
     from conntap.cli.engine import make_setup
     from conntap.cli.output import make_formatter
     from conntap.cli.stream import Stream
+    from conntap.filter import as_filter
 
+    wanted = as_filter(where) or ""
     formatter = make_formatter(io, **output)
+    setup = make_setup(io, engine)
     stream = Stream(io, count=count, duration=duration, summary=summary)
-    with stream, Interface(interface, make_setup(**engine), promiscuous=promiscuous, netns=netns) as packets:
+    with stream, Interface(interface, setup, promiscuous=promiscuous, netns=netns) as packets:
         try:
             stream.live(
-                lambda timeout: packets.receive(timeout, where), lambda batch: io.write(formatter.format(batch))
+                lambda timeout_ms: packets.receive(timeout_ms / 1000, wanted),
+                lambda batch: io.write(formatter.format(batch)),
             )
             stream.end(formatter)
         finally:

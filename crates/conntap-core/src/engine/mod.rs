@@ -7,6 +7,7 @@
 //! Reading order: [`process`] (a packet's way) → [`track`] and the protocols ([`tcp`], `udp`, `icmp`, [`sctp`]) →
 //! [`expect`] and [`helper`] → `nat` → `events`. Source of all rules: Linux 6.18, net/netfilter/nf_conntrack_*.c.
 
+pub mod ahead;
 mod counters;
 mod events;
 pub mod expect;
@@ -14,6 +15,7 @@ mod extract;
 pub mod flow;
 pub mod helper;
 mod icmp;
+mod index;
 pub mod key;
 mod lifetime;
 mod mangle;

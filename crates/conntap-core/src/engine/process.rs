@@ -4,6 +4,7 @@
 //! Source: nf_conntrack_in, resolve_normal_ct, init_conntrack, nf_confirm.
 
 use super::Engine;
+use super::ahead::Prepared;
 use super::counters::count;
 use super::flow::{Extra, Flow, event};
 use super::helper::{Stage, Suspended};
@@ -33,13 +34,15 @@ pub struct Input<'a> {
     pub goes_by: u32,
     /// Somebody knows that the layer-4 checksum is right, or will be.
     pub verified: bool,
+    /// What was found of it ahead of time; only for zone 0.
+    pub prepared: Option<Prepared>,
 }
 
 impl<'a> Input<'a> {
     /// A packet of zone 0 whose interfaces do not matter.
     #[must_use]
     pub fn new(time_ns: i64, packet: Packet<'a>) -> Self {
-        Self { time_ns, packet, zone: 0, came_by: 0, goes_by: 0, verified: false }
+        Self { time_ns, packet, zone: 0, came_by: 0, goes_by: 0, verified: false, prepared: None }
     }
 }
 
@@ -88,6 +91,9 @@ impl Engine {
         self.verify = self.settings.checksum && !input.verified;
         if input.packet.needs_reassembly() {
             return self.fragment(input);
+        }
+        if let Some(Prepared { key, hash }) = &input.prepared {
+            return self.tracked(&input.packet, key, *hash);
         }
         self.whole(&input.packet, input.zone)
     }
@@ -337,7 +343,7 @@ impl Engine {
             && (self.nat.is_on() || !self.assignments.is_empty())
         {
             let mut fresh = std::mem::replace(flow, Box::new(Flow::bare(flow.orig)));
-            self.prepare(&mut fresh);
+            self.apply_rules(&mut fresh);
             found.place = Place::Fresh(fresh);
         }
         let mut adjust = false;
@@ -375,7 +381,7 @@ impl Engine {
     }
 
     /// What rules do with a new flow: its translation, and its helper by the port to which it goes then.
-    fn prepare(&mut self, flow: &mut Flow) {
+    fn apply_rules(&mut self, flow: &mut Flow) {
         if self.nat.is_on() {
             let (came_by, goes_by) = self.interfaces;
             self.nat_new(flow, came_by, goes_by);

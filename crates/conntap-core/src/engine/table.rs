@@ -5,9 +5,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use hashbrown::HashTable;
-
 use super::flow::Flow;
+use super::index::Index;
 use super::key::{Direction, Key};
 
 /// A place in the table.
@@ -22,7 +21,7 @@ pub struct Table {
     used: u32,
     free: Vec<Slot>,
     /// Slot × 2 + direction.
-    index: HashTable<u32>,
+    index: Index,
     /// (time, flow id, slot); stale where the flow's own note differs.
     timers: BinaryHeap<Reverse<(i64, u32, Slot)>>,
     len: usize,
@@ -48,7 +47,7 @@ impl Table {
             chunks: Vec::new(),
             used: 0,
             free: Vec::new(),
-            index: HashTable::new(),
+            index: Index::new(),
             timers: BinaryHeap::new(),
             len: 0,
             next_id: 0,
@@ -67,7 +66,7 @@ impl Table {
             .len()
             .saturating_mul(size_of::<Chunk>())
             .saturating_add(self.free.capacity().saturating_mul(size_of::<Slot>()))
-            .saturating_add(self.index.allocation_size())
+            .saturating_add(self.index.memory())
             .saturating_add(self.timers.capacity().saturating_mul(size_of::<(i64, u32, Slot)>()))
             .saturating_add(extras.saturating_mul(size_of::<super::flow::Extra>()))
     }
@@ -108,14 +107,24 @@ impl Table {
 
     #[inline]
     pub fn find_hashed(&self, key: &Key, hash: u64) -> Option<(Slot, Direction)> {
-        let found = self.index.find(hash, |entry| self.entry_key(*entry) == Some(*key))?;
-        Some(parts(*found))
+        let found = self.index.find(hash, |entry| {
+            let (slot, direction) = parts(entry);
+            self.get(slot).is_some_and(|flow| flow.is(direction, key))
+        })?;
+        Some(parts(found))
+    }
+
+    /// Ask for the memory that a lookup will need: first the index's, then the flow's.
+    #[inline]
+    pub fn touch_index(&self, hash: u64) {
+        std::hint::black_box(self.index.touch(hash));
     }
 
     #[inline]
-    fn entry_key(&self, entry: u32) -> Option<Key> {
-        let (slot, direction) = parts(entry);
-        self.get(slot).map(|flow| flow.tuple(direction))
+    pub fn touch_flow(&self, hash: u64) {
+        if let Some(flow) = self.index.touch(hash).and_then(|entry| self.get(parts(entry).0)) {
+            std::hint::black_box((flow.orig.sport, flow.status, flow.expires_ns));
+        }
     }
 
     /// An id for a flow or expectation to be made.
@@ -138,7 +147,7 @@ impl Table {
         self.len = self.len.saturating_add(1);
         self.timers.push(Reverse((expires_ns, id, slot)));
         for (key, direction) in [(orig, Direction::Original), (reply, Direction::Reply)] {
-            self.add_to_index(&key, entry(slot, direction));
+            self.index.insert(key.hash(self.seed), entry(slot, direction));
         }
         slot
     }
@@ -155,25 +164,11 @@ impl Table {
         slot
     }
 
-    fn add_to_index(&mut self, key: &Key, entry: u32) {
-        let Self { index, chunks, seed, .. } = self;
-        let rehash = |entry: &u32| {
-            let (slot, direction) = parts(*entry);
-            let (chunk, place) = at(slot);
-            let flow = chunks.get(chunk).and_then(|chunk| chunk.get(place)).and_then(Option::as_ref);
-            flow.map_or(0, |flow| flow.tuple(direction).hash(*seed))
-        };
-        index.insert_unique(key.hash(*seed), entry, rehash);
-    }
-
     /// Take a flow out.
     pub fn remove(&mut self, slot: Slot) -> Option<Flow> {
         let (orig, reply) = self.get(slot).map(|flow| (flow.orig, flow.reply()))?;
         for (key, direction) in [(orig, Direction::Original), (reply, Direction::Reply)] {
-            let wanted = entry(slot, direction);
-            if let Ok(found) = self.index.find_entry(key.hash(self.seed), |entry| *entry == wanted) {
-                found.remove();
-            }
+            self.index.remove(key.hash(self.seed), entry(slot, direction));
         }
         let flow = self.place(slot)?.take()?;
         self.free.push(slot);

@@ -117,9 +117,9 @@ class Recording:
 
     def _note(self, faults: list[str], reader: _core.RecordingReader) -> None:
         """Keep what could not be read; a file of which nothing could be read is an error."""
-        self.faults += faults
+        self.faults += [f"{self.path} {fault}" for fault in faults]
         if faults and not reader.counters["received"]:
-            raise RecordingError(f"{self.path} {faults[0]}")
+            raise RecordingError(self.faults[0])
 
     def events(self, where: str | Filter = "") -> Iterator[_core.Event]:
         """Read the rows that match *where* as `Event`, in the order in which they were recorded."""

@@ -65,11 +65,11 @@ def listen_interface(
     **output: Any,
 ) -> None:
     """Stream what the engine says of an interface's packets, until told to stop."""
-    from conntap.captures import Interface
     from conntap.cli.engine import make_setup
     from conntap.cli.output import make_formatter
     from conntap.cli.stream import Stream
     from conntap.filter import as_filter
+    from conntap.interface import Interface
 
     wanted = as_filter(where) or ""
     formatter = make_formatter(io, **output)

@@ -1,0 +1,1 @@
+"""`conntap explain`: the story of a connection, packet by packet."""

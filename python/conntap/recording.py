@@ -46,7 +46,7 @@ def replay(*paths: str | os.PathLike[str], setup: Setup | None = None, drain: bo
     if not paths:
         raise UsageError("no file to replay", hint='say conntap.replay("capture.pcap")')
     files = open_files(paths)
-    if len(files) == 1 and files[0].linktype in (LINKTYPE_NETLINK, None):
+    if len(files) == 1 and files[0].linktype == LINKTYPE_NETLINK:
         return Recording(files[0].name, file=files[0])
     mixed = next((file for file in files if file.linktype == LINKTYPE_NETLINK), None)
     if mixed:

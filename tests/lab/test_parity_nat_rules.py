@@ -65,7 +65,7 @@ def test_nft_takes_every_form(session_lab):
 
 @pytest.mark.parametrize("kind", ["tcp", "icmp", "ftp", "udp"])
 def test_kernel_and_engine_translate_alike(session_lab, kind):
-    """One direction alone: an answer to the address before translation would meet it and get another port, at random."""
+    """One direction alone: an answer to the address before translation clashes, and gets another port at random."""
     rules = [snat("src 10.0.0.0/8 to 203.0.113.7"), snat("src 2001:db8::/32 to 2001:db8::7"), dnat("udp to 192.0.2.9")]
     sent = [packet for number in range(8) for packet in run_to_end(conversation(5, number, kind), lambda s: (s.ip,))]
     packets = [Packet(n, n, each.side, each.ip) for n, each in enumerate(sent, 1) if each.side == LEFT]

@@ -73,7 +73,8 @@ def show(io: IO, where: str, netns: str | None, files: list[str], engine: dict[s
 
     formatter = make_formatter(io, table=True, **output)
     shown = anyone = 0
-    for batch in of_packets(io, where, files, engine) if files else of_kernel(where, netns):
+    batches, behind = of_packets(io, where, files, engine) if files else (of_kernel(where, netns), "")
+    for batch in batches:
         shown += len(batch)
         anyone += sum(expectation.any_source for expectation in batch.expectations())
         io.write(formatter.format(batch))
@@ -81,7 +82,7 @@ def show(io: IO, where: str, netns: str | None, files: list[str], engine: dict[s
     if anyone:
         io.say(f"{anyone} of {shown} may be used by anyone (!): docs/expectations.md says what that means")
     else:
-        io.say(f"{shown} expectation{'' if shown == 1 else 's'}")
+        io.say(f"{shown} expectation{'' if shown == 1 else 's'}{behind}")
 
 
 def of_kernel(where: str, netns: str | None) -> Iterator[_core.Batch]:
@@ -92,7 +93,7 @@ def of_kernel(where: str, netns: str | None) -> Iterator[_core.Batch]:
         yield from ct.expectations(where).batches()
 
 
-def of_packets(io: IO, where: str, files: list[str], engine: dict[str, Any]) -> Iterator[_core.Batch]:
-    """The table behind the last packet of captures."""
+def of_packets(io: IO, where: str, files: list[str], engine: dict[str, Any]) -> tuple[list[_core.Batch], str]:
+    """The table behind the last packet of captures, and what to say of it."""
     _, expectations = tables_of(io, files, engine, where)
-    yield expectations.rows
+    return [expectations.rows], f" behind {expectations.packets}"

@@ -98,7 +98,7 @@ def show_packets(
         shown = shown.head(top)
     io.write(formatter.format(shown))
     io.write(formatter.finish())
-    io.say(f"{len(shown):,} of {flows.total:,} entries, as the table stands behind the last packet")
+    io.say(f"{len(shown):,} of {flows.total:,} entries behind {flows.packets}")
 
 
 def largest(batches: Any, key: str, top: int | None) -> _core.Batch:

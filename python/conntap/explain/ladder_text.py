@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from conntap.explain.fold import Fold
-from conntap.explain.ladder import Ladder, Row, ladder
-from conntap.explain.packet import Words
+from conntap.explain.ladder import Ladder, Row, label_of, ladder, remarks
 from conntap.explain.style import cells, cut, pad, wrap
-from conntap.explain.text import PLAIN, notes
+from conntap.explain.text import clock, ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conntap.explain.story import Step, Story
+    from conntap.explain.packet import Words
+    from conntap.explain.story import Story
     from conntap.explain.style import Style
 
 __all__ = ["ladder_lines"]
@@ -53,9 +53,8 @@ class _Drawing:
         self._ladder: Ladder = ladder(story, whole=whole)
         self._signs = ASCII if style.ascii else UNICODE
         width = style.width or USUAL
-        ends_ns = max((step.since_ns for step in story.steps), default=0)
-        self._digits = 3 if ends_ns >= 1_000_000_000 or ends_ns == 0 else 6
-        self._time = len(f"{ends_ns / 1e9:.{self._digits}f}") + 1
+        self._since = clock(story)
+        self._time = max([len(self._since(step.since_ns)) for step in story.steps] + [4]) + 1
         rest = max(40, width - self._time)
         self._drawn = max(36, rest * 58 // 100)
         self._beside = max(14, rest - self._drawn - 2)
@@ -73,12 +72,16 @@ class _Drawing:
         yield " " * self._time + style.paint(head, "head")
         for number, row in enumerate(drawn.rows):
             yield from self._row(number, row)
+        if drawn.undrawn:
+            packets = "packet that only acknowledges is" if drawn.undrawn == 1 else "packets that only acknowledge are"
+            yield style.paint(f"{drawn.undrawn:,} {packets} not drawn", "dim")
+        yield from (style.say(line) for line in ending(self._story))
 
     def _row(self, number: int, row: Row) -> Iterator[str]:
         style = self._style
         step = row.item.first if isinstance(row.item, Fold) else row.item
         beside = [part for said, color in self._beside_of(row) for part in self._wrapped(said, color)] or [("", "")]
-        since = f"{step.since_ns / 1e9:.{self._digits}f}".rjust(self._time - 1)
+        since = self._since(step.since_ns).rjust(self._time - 1)
         for at, (said, color) in enumerate(beside):
             cell = self._arrow(number, row) if at == 0 else self._lifelines(number)
             time = style.paint(since, "dim") if at == 0 else " " * len(since)
@@ -88,18 +91,7 @@ class _Drawing:
         return [(line, color) for line in wrap(self._style.say(said), self._beside)]
 
     def _beside_of(self, row: Row) -> list[tuple[str, str]]:
-        if isinstance(row.item, Fold):
-            return []
-        step = row.item
-        head = step.verdict if step.verdict not in ("ESTABLISHED", "") else ""
-        if step.state != step.before:
-            head = f"{head}  {step.state or 'gone'}".strip()
-        found = [(head, step.verdict if step.verdict != "ESTABLISHED" else "state")] if head else []
-        return found + [
-            (said, color) for said, color in notes(step)
-            if step.reason not in PLAIN | {"answer"} or said != step.why
-            if not said.startswith("windows:") or step.invalid
-        ]  # fmt: skip
+        return [] if isinstance(row.item, Fold) else remarks(row.item, several=len(self._ladder.lanes) > 1)
 
     def _lifelines(self, number: int) -> list[str]:
         cell = [" "] * self._drawn
@@ -118,16 +110,18 @@ class _Drawing:
         signs, cell = self._signs, self._lifelines(number)
         lane = self._ladder.lanes[row.lane]
         left, right = self._left + self._inset(lane.depth) + 1, self._right - self._inset(lane.depth) - 1
+        if isinstance(row.item, Fold):
+            said = self._style.say(f"{signs.more} {row.item.words(arrows=(signs.right, signs.left))}")
+            self._put(cell, left + 3, cut(said, right - left - 6))
+            return cell
         if row.to_right is None:
-            self._put(cell, self._middle - 1, self._unarrowed(row))
+            cell[self._middle] = signs.end
             return cell
         sign = signs.broken if row.crossed else signs.dash
         for at in range(left, right + 1):
             if at != self._middle:
                 cell[at] = sign
-        step = row.item
-        assert not isinstance(step, Fold)
-        self._label(cell, step, left, right, to_right=row.to_right)
+        self._label(cell, row, label_of(row.item), left, right)
         if row.crossed:
             cell[self._middle] = signs.cross
         if row.stops:
@@ -140,19 +134,17 @@ class _Drawing:
             cell[left] = signs.left
         return cell
 
-    def _label(self, cell: list[str], step: Step, left: int, right: int, *, to_right: bool) -> None:
-        """Write what the packet is on the sender's half of its arrow."""
-        room = (self._middle - left if to_right else right - self._middle) - 3
-        label = cut(self._style.say(Words(step.short, step.more).fit(room)), room, self._style.say("…"))
-        self._put(cell, left + 1 if to_right else right - cells(label), label)
-
-    def _unarrowed(self, row: Row) -> str:
-        if isinstance(row.item, Fold):
-            said = row.item.words(arrows=(self._signs.right, self._signs.left)) if len(row.item.steps) > 1 else (
-                Words(row.item.first.short, row.item.first.more).fit(self._drawn // 2 - 4)
-            )  # fmt: skip
-            return self._style.say(f"{self._signs.more} {said}")
-        return self._style.say(f"{self._signs.end} {row.item.short}")
+    def _label(self, cell: list[str], row: Row, words: Words, left: int, right: int) -> None:
+        """Write what the packet is on the sender's half of its arrow; where it is too long, on the whole of it."""
+        room = (self._middle - left if row.to_right else right - self._middle) - 3
+        if cells(words.short) > room and not row.crossed:
+            room = right - left - 4
+        label = cut(self._style.say(words.fit(room)), room, self._style.say("…"))
+        self._put(cell, left + 1 if row.to_right else right - cells(label), label)
+        if isinstance(row.item, Fold) or not row.item.sent_text or room == right - left - 4:
+            return
+        sent = cut(self._style.say(row.item.sent_text), room, self._style.say("…"))
+        self._put(cell, self._middle + 2 if row.to_right else self._middle - 1 - cells(sent), sent)
 
     @staticmethod
     def _put(cell: list[str], at: int, text: str) -> None:

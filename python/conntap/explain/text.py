@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -10,12 +11,12 @@ from conntap.explain.packet import Words
 from conntap.explain.style import cells, cut, pad, wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from conntap.explain.story import Connection, Step, Story
     from conntap.explain.style import Style
 
-__all__ = ["connection_lines", "notes", "sums", "table"]
+__all__ = ["PLAIN", "clock", "connection_lines", "ending", "notes", "sums", "table"]
 
 #: From so many columns on the reason has a column of its own.
 WIDE: Final = 100
@@ -45,6 +46,13 @@ def table(story: Story, style: Style, *, whole: bool = False, events: bool = Fal
     for line in ending(story):
         for number, part in enumerate(wrap(style.say(line), style.width - 2 if style.width else 0)):
             yield style.paint(f"{'  ' if number else ''}{part}", "head" if line.startswith("events:") else "")
+
+
+def clock(story: Story) -> Callable[[int], str]:
+    """How times are written: to the millisecond, of what takes less than a tenth of a second to the microsecond."""
+    ends_ns = max((step.since_ns for step in story.steps), default=0)
+    digits = 3 if ends_ns >= 100_000_000 or ends_ns == 0 else 6
+    return lambda since_ns: f"{since_ns / 1e9:.{digits}f}"
 
 
 def heading(story: Story, style: Style) -> Iterator[str]:
@@ -80,16 +88,28 @@ def notes(step: Step) -> list[tuple[str, str]]:
     if step.why:
         bad = step.invalid or step.dropped
         found.append((step.why, "bad" if bad else "dim" if step.reason in PLAIN else ""))
+    if step.sent_text:
+        found.append((f"leaves as: {step.sent_text}", ""))
     if step.windows_said:
         found.append((f"windows: {step.windows_said}", "dim"))
     if step.packet is None:
         return found
     related = step.verdict == "RELATED"  # its reason says whose expectation it used
-    announced = [told for told in step.events if told.kind == "EXP_NEW"]
     removed = Counter(told.words for told in step.events if told.kind == "EXP_DESTROY" and not related)
     found += [(f"⊖ {words}{f' (×{count})' if count > 1 else ''}", "expectation") for words, count in removed.items()]
-    found += [(f"⊕ {told.words}", "expectation") for told in announced]
+    announced = [told.words for told in step.events if told.kind == "EXP_NEW"]
+    found += [(f"⊕ {words}", "expectation") for words in together(announced)]
     return found
+
+
+def together(announced: Iterable[str]) -> list[str]:
+    """Put announcements that differ in the port alone into one."""
+    ports: dict[tuple[str, str], list[str]] = {}
+    for words in announced:
+        found = re.fullmatch(r"(.* may open \S+ \S+?)(:\d+)( for [^:]*)", words)
+        head, port, tail = found.groups() if found else (words, "", "")
+        ports.setdefault((head, tail), []).append(port)
+    return [head + ", ".join(several) + tail for (head, tail), several in ports.items()]
 
 
 def sums(story: Story) -> str:
@@ -132,10 +152,9 @@ class _Layout:
         self._style = style
         self._several = len(story.connections) > 1
         steps = [line for line in lines if not isinstance(line, Fold)]
-        ends_ns = max((step.since_ns for step in story.steps), default=0)
-        self._digits = 3 if ends_ns >= 1_000_000_000 or ends_ns == 0 else 6
+        self._since = clock(story)
         self._number = max([len(str(step.number or "")) for step in steps] + [1])
-        self._time = max(len(self._since(ends_ns)), 4)
+        self._time = max([len(self._since(step.since_ns)) for step in story.steps] + [4])
         self._letter = max(len(connection.letter) for connection in story.connections) if self._several else 0
         self._state = max([len(_state(step)) for step in steps] + [5])
         longest = max([cells(style.say(_words(step).fit(PACKET[1]))) for step in steps] + [6])
@@ -154,9 +173,6 @@ class _Layout:
     @property
     def _indent(self) -> int:
         return self._number + 1 + self._time + 1 + (self._letter + 1 if self._several else 0) + 2
-
-    def _since(self, since_ns: int) -> str:
-        return f"{since_ns / 1e9:.{self._digits}f}"
 
     def _row(self, number: str, since: str, letter: str, arrow: str, packet: str, verdict: str, state: str) -> str:
         style = self._style

@@ -26,6 +26,7 @@ mod sctp;
 pub mod settings;
 mod table;
 pub mod tcp;
+mod timers;
 pub mod trace;
 mod track;
 mod udp;

@@ -1,13 +1,11 @@
-//! The flow table: slots, a keyed index of both tuples, and one timer heap.
+//! The flow table: slots, a keyed index of both tuples, and timers.
 //!
 //! A timer entry is never moved when a flow is refreshed: when its time comes, the flow's true expiry decides.
-
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 
 use super::flow::Flow;
 use super::index::Index;
 use super::key::{Direction, Key};
+use super::timers::Timers;
 
 /// A place in the table.
 pub type Slot = u32;
@@ -23,7 +21,7 @@ pub struct Table {
     /// Slot × 2 + direction.
     index: Index,
     /// (time, flow id, slot); stale where the flow's own note differs.
-    timers: BinaryHeap<Reverse<(i64, u32, Slot)>>,
+    timers: Timers<(i64, u32, Slot)>,
     len: usize,
     next_id: u32,
     /// Where the next search for an entry to drop early begins.
@@ -48,7 +46,7 @@ impl Table {
             used: 0,
             free: Vec::new(),
             index: Index::new(),
-            timers: BinaryHeap::new(),
+            timers: Timers::new(|(time, ..)| *time),
             len: 0,
             next_id: 0,
             cursor: 0,
@@ -67,7 +65,7 @@ impl Table {
             .saturating_mul(size_of::<Chunk>())
             .saturating_add(self.free.capacity().saturating_mul(size_of::<Slot>()))
             .saturating_add(self.index.memory())
-            .saturating_add(self.timers.capacity().saturating_mul(size_of::<(i64, u32, Slot)>()))
+            .saturating_add(self.timers.memory())
             .saturating_add(extras.saturating_mul(size_of::<super::flow::Extra>()))
     }
 
@@ -117,13 +115,14 @@ impl Table {
     /// Ask for the memory that a lookup will need: first the index's, then the flow's.
     #[inline]
     pub fn touch_index(&self, hash: u64) {
-        std::hint::black_box(self.index.touch(hash));
+        self.index.touch(hash);
     }
 
     #[inline]
     pub fn touch_flow(&self, hash: u64) {
-        if let Some(flow) = self.index.touch(hash).and_then(|entry| self.get(parts(entry).0)) {
-            std::hint::black_box((flow.orig.sport, flow.status, flow.expires_ns));
+        if let Some(flow) = self.index.guess(hash).and_then(|entry| self.get(parts(entry).0)) {
+            // One field of each line that it lies on.
+            std::hint::black_box((flow.counts[0].packets, flow.orig.src[0], flow.orig.sport, flow.expires_ns, flow.id));
         }
     }
 
@@ -145,7 +144,7 @@ impl Table {
             *place = Some(flow);
         }
         self.len = self.len.saturating_add(1);
-        self.timers.push(Reverse((expires_ns, id, slot)));
+        self.timers.push((expires_ns, id, slot));
         for (key, direction) in [(orig, Direction::Original), (reply, Direction::Reply)] {
             self.index.insert(key.hash(self.seed), entry(slot, direction));
         }
@@ -184,19 +183,19 @@ impl Table {
         if expires_ns < flow.timer_ns {
             flow.timer_ns = expires_ns;
             let id = flow.id;
-            self.timers.push(Reverse((expires_ns, id, slot)));
+            self.timers.push((expires_ns, id, slot));
         }
     }
 
     /// The time of the next timer that may be due; not every one ends a flow.
     #[inline]
     pub fn next_timer_ns(&self) -> Option<i64> {
-        self.timers.peek().map(|Reverse((at, ..))| *at)
+        self.timers.first().map(|(at, ..)| *at)
     }
 
     /// Take the next timer; returns the flow that it ends, with its time. `upto_ns`: nothing later.
     pub fn pop_expired(&mut self, upto_ns: i64) -> Option<(i64, u32, Slot)> {
-        while let Some(Reverse((time, id, slot))) = self.timers.peek().copied() {
+        while let Some((time, id, slot)) = self.timers.first().copied() {
             if time > upto_ns {
                 return None;
             }
@@ -207,7 +206,7 @@ impl Table {
             }
             let again = flow.expires_ns;
             flow.timer_ns = again;
-            self.timers.push(Reverse((again, id, slot)));
+            self.timers.push((again, id, slot));
         }
         None
     }

@@ -84,12 +84,12 @@ def section(packets: Figures) -> list[str]:
         "",
         f"{packets['conversations']:,} conversations alive at any time: 70 % TCP, 25 % UDP, 5 % ping; one in five over",
         "IPv6. The next packet is of one drawn at random, so that none is near in memory to the one before. TCP opens",
-        "with a handshake, sends data both ways (40 packets on average) and closes with FIN, one in ten with RST; half of",
-        "UDP is a question and its answer. Mixed sizes: of the frames with data 40 % have 60–100 bytes, 20 % 576, 40 %",
-        "1400; small: all have 60–100. What has ended is replaced at once; the table keeps it for its timeout. All",
-        "checksums are right, and are verified over the whole packet. 20,000 packets",
-        "are a second of their own time, so that connections expire on the way; accounting and times are on, and all",
-        "events are made, handed out and counted. The file is in the page cache. One CPU; rates are by CPU time.",
+        "with a handshake, sends data both ways (40 packets on average) and closes with FIN, one in ten with RST; half",
+        "of UDP is a question and its answer. Mixed sizes: of the frames with data 40 % have 60–100 bytes, 20 % 576,",
+        "40 % 1400; small: all have 60–100. What has ended is replaced at once; the table keeps it for its timeout.",
+        "All checksums are right, and are verified over the whole packet. 20,000 packets are a second of their own",
+        "time, so that connections expire on the way; accounting and times are on, and all events are made, handed",
+        "out and counted. The file is in the page cache. One CPU; rates are by CPU time.",
         "",
     ]
     for name, rates in packets["rates"].items():

@@ -5,7 +5,7 @@ Each is run next to a run of ours. What is missing is left out with that reason,
 
 from __future__ import annotations
 
-import json
+import re
 import shutil
 import subprocess
 import sys
@@ -141,7 +141,7 @@ def _beside(rival: Rival, path: str, folder: Path, rounds: int) -> dict[str, Any
 
 
 def _version(rival: Rival) -> str | None:
-    """The first line that names a version; None where there is no such program."""
+    """None where there is no such program."""
     if rival.asked is None:
         try:
             return version(rival.program)
@@ -151,5 +151,5 @@ def _version(rival: Rival) -> str | None:
     if found is None:
         return None
     done = subprocess.run([found, *rival.asked], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    lines = [line.strip() for line in done.stdout.splitlines() if any(letter.isdigit() for letter in line)]
-    return json.dumps(lines[0] if lines else "unknown")[1:-1]
+    number = re.search(r"\d+(\.\d+)+", done.stdout)
+    return number[0] if number else "unknown version"

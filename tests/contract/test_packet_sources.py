@@ -148,7 +148,7 @@ class TestPacketSource:
         noise = Frame(frames[1].time_us, frames[0].data[:14] + b"\x45" + bytes(19))
         found = case.read([*frames[:2], noise, *frames[2:]], tmp_path)
         assert found.rows == from_tracker(frames, tmp_path).rows
-        assert found.counters["not_ip"] == 1
+        assert found.counters["packet_bad_header_checksum"] == 1
 
     def test_the_sum_closes(self, case, tmp_path):
         """Every frame is a packet that the engine has met, every event a row."""

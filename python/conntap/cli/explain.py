@@ -102,6 +102,8 @@ def explain(
         write(io, path, text, overwrite=overwrite)
     if json_ or ladder or not (svg or html):
         show(io, stories, style, json_=json_, ladder=ladder, whole=whole, events=events)
+    for hint in helper_hints(stories):
+        io.say(hint)
     if found > len(stories):
         io.say(f"{found - len(stories):,} more connections match · --limit {found} tells all")
 
@@ -129,6 +131,20 @@ def nothing_found(files: list[str], where: str, there: Selection) -> UsageError:
     said = "; ".join(f"{choice} (id {choice.id})" for choice in choices(there.families))
     more = f"; … {there.found:,} in all" if there.found > len(there.families) else ""
     return UsageError(f"no connection matches '{where}'", hint=f"there {_are(there.found)}: {said}{more}")
+
+
+def helper_hints(stories: list[Story]) -> list[str]:
+    """Where a connection goes to a helper's port and carries none, that may be why nothing was expected."""
+    from conntap.explain.protocols import PROTOCOLS
+    from conntap.helpers.registry import well_known
+
+    ports = {(PROTOCOLS[l4proto], port): names[0] for (l4proto, port), names in well_known().items()}
+    roots = [story.root for story in stories if story.root.flow_id is not None and not story.root.helper]
+    found = {ports.get((root.protocol, root.original.dport or 0)) for root in roots} - {None}
+    return [
+        f"hint: no helper reads these packets; --helper {name} tells what it would announce"
+        for name in sorted(map(str, found))
+    ]
 
 
 def _are(number: int) -> str:

@@ -212,8 +212,7 @@ def _bands(rows: tuple[Row, ...], lane: int, last: int) -> tuple[Band, ...]:
     for number, row in enumerate(rows):
         if row.lane == lane and not isinstance(row.item, Fold) and row.item.state != row.item.before:
             changes.append((number, row.item.state))
-    bands: list[Band] = []
-    for (first, state), (until, _) in zip(changes, [*changes[1:], (last, None)], strict=True):
-        if state is not None:
-            bands.append(Band(state, first, until))
-    return tuple(bands)
+    ends = [*(number for number, _ in changes[1:]), last]
+    return tuple(
+        Band(state, first, until) for (first, state), until in zip(changes, ends, strict=False) if state is not None
+    )

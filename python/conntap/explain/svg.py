@@ -155,7 +155,7 @@ class _Picture:
         if isinstance(row.item, Fold):
             arrows = ("←", "→") if lane.flipped else ("→", "←")
             said = f"⋮ {row.item.words(arrows=arrows)}"
-            yield element("text", said, x=LEFT + 24, y=y + 4, class_="sans dim small")
+            yield element("text", said, x=LEFT + 24, y=y + 4, class_="sans dim small halo")
         elif row.to_right is None:
             _, middle, _ = self._xs(lane)
             yield element("path", d=f"M{middle} {y - 5}l5 5l-5 5l-5 -5z", class_=f"{_kind(lane)} tip")

@@ -265,7 +265,7 @@ def test_summary_of_packets_holds_every_counter(workplace: dict[str, str], tmp_p
     assert (sums["ended_by"], sums["rows"]) == ("end", sum(sums["kinds"].values()))
     counters = sums["counters"]
     assert counters["frames"] == counters["packets"] > counters["invalid"] > 0
-    assert {"lost", "cut", "not_ip", "time_backwards", "table_full", "capture_truncated"} <= set(counters)
+    assert {"lost", "cut", "packet_not_ip", "time_backwards", "table_full", "capture_truncated"} <= set(counters)
 
 
 def test_a_file_is_told_from_the_filter_behind_it(workplace: dict[str, str], tmp_path: Path) -> None:

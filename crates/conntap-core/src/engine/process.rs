@@ -73,7 +73,11 @@ impl Engine {
     /// A frame that holds no packet for the IP layer.
     pub fn refused(&mut self, error: PacketError) -> Outcome {
         count(&mut self.counters.packets);
-        count(&mut self.counters.not_ip);
+        if let Some(refused) = self.counters.refused.get_mut(error.counter()) {
+            count(refused);
+        }
+        self.forwarded.clear();
+        self.last = None;
         Outcome { state: State::Unseen, reason: Reason::Ip(error), dropped: true, flow: None }
     }
 

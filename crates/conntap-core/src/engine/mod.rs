@@ -10,7 +10,7 @@
 mod counters;
 mod events;
 pub mod expect;
-mod extract;
+pub(crate) mod extract;
 pub mod flow;
 pub mod helper;
 mod icmp;

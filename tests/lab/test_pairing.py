@@ -7,20 +7,25 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
 import pytest
 
 import conntap
-from conntap._core import Binding, Engine, Flow, Tuple
+from conntap._core import Batch, Event, Flow, Tuple
 from conntap.lab import CLIENT, GATEWAY, SERVER, Lab
+from conntap.lab.parity.engine import EngineSubject
+from conntap.lab.ruleset import SHORT_TIMEOUTS
 from conntap.lab.scenarios import SCENARIOS, load
 from conntap.lab.scenarios.packets import internet_checksum
+from conntap.lab.scenarios.tcp import connect_and_echo
 from conntap.lab.scenarios.udp import bound
+from conntap.model import Status
 from conntap.pairing import Seen, describe, pair
 
 ETH_P_ALL = 3
+IP_TYPES = (b"\x08\x00", b"\x86\xdd")
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h
 FRAME_BYTES = 70_000
 OTHER_CLIENT = "10.0.0.6"
@@ -133,3 +138,202 @@ def test_bindings_are_the_kernels_tuples(lab, watched, name):
     assert watched.ours() == watched.kernels()
     assert watched.ours(), "the kernel has seen something"
     assert watched.seen.counters["ambiguous"] == 0
+
+
+@pytest.fixture
+def clients(lab) -> Iterator[list[str]]:
+    """Addresses of the client's host, as if there were as many hosts."""
+    addresses = [f"10.0.0.{number}" for number in range(20, 40)]
+    for address in addresses:
+        lab.client.run(["ip", "addr", "add", f"{address}/24", "dev", "eth0"])
+    yield addresses
+    for address in addresses:
+        lab.client.run(["ip", "addr", "del", f"{address}/24", "dev", "eth0"])
+
+
+@pytest.fixture
+def rules(lab) -> Iterator[None]:
+    """More translations than the lab's own: a shifted UDP port, and a forwarded port used from inside."""
+    lab.gateway.run(["nft", "-f", "-"], input=MORE_RULES)
+    way_back = 'insert rule inet lab forward iifname "inside" oifname "inside" accept'
+    lab.gateway.run(["nft", *way_back.split()])
+    listed = lab.gateway.run(["nft", "--handle", "list", "chain", "inet", "lab", "forward"])
+    handle = next(line for line in listed.splitlines() if 'oifname "inside" accept' in line).split()[-1]
+    yield
+    lab.gateway.run(["nft", "delete", "rule", "inet", "lab", "forward", "handle", handle])
+    lab.gateway.run(["nft", "delete", "table", "inet", "more"])
+
+
+MORE_RULES = f"""\
+table inet more {{
+    chain into {{
+        type nat hook prerouting priority dstnat - 1; policy accept;
+        iifname "outside" ip daddr {GATEWAY} udp dport 5353 dnat ip to {CLIENT}:53
+        iifname "inside" ip daddr {GATEWAY} tcp dport 8081 dnat ip to {CLIENT}:80
+        iifname "inside" ip daddr 192.0.2.7 dnat ip to {SERVER}
+    }}
+    chain back {{
+        type nat hook postrouting priority srcnat - 1; policy accept;
+        iifname "inside" oifname "inside" masquerade
+    }}
+}}
+"""
+
+
+def echo_udp(server: socket.socket, count: int) -> None:
+    for _ in range(count):
+        data, asker = server.recvfrom(2048)
+        server.sendto(data, asker)
+
+
+def test_clients_that_share_a_source_port_are_told_apart(lab, watched, clients):
+    """Towards one server the kernel has to change all ports but one, at random; all say the same, at once."""
+    with watched.run(lab), lab.server.call(bound, (SERVER, 7)) as server:
+        answers = lab.server.start(echo_udp, server, 3 * len(clients))
+        with contextlib.ExitStack() as stack:
+            speakers = [stack.enter_context(lab.client.call(bound, (address, 5555))) for address in clients]
+            for _ in range(3):
+                for speaker in speakers:
+                    speaker.sendto(b"hello", (SERVER, 7))
+                for speaker in speakers:
+                    speaker.recv(2048)
+        answers.result()
+    assert watched.ours() == watched.kernels()
+    assert len(watched.flows) == len(clients)
+    ports = {reply[3] for _, _, reply in watched.ours()}
+    assert len(ports) == len(clients), "the port is what tells the answers apart"
+
+
+def test_tcp_clients_that_share_a_source_port_are_told_apart(lab, watched, clients):
+    with watched.run(lab), lab.server.call(socket.create_server, (SERVER, 7), backlog=64) as listener:
+        listener.settimeout(5)
+        with contextlib.ExitStack() as stack:
+            for address in clients:
+                speaker = lab.client.call(
+                    socket.create_connection, (SERVER, 7), timeout=5, source_address=(address, 5555)
+                )
+                stack.enter_context(speaker)
+                stack.enter_context(listener.accept()[0])
+                speaker.sendall(b"hello")
+    assert watched.ours() == watched.kernels()
+    assert len(watched.flows) == len(clients)
+
+
+def test_many_connections_at_once_of_all_kinds(lab, watched, clients, rules):
+    """Interleaved, so that twins do not stand next to each other."""
+
+    def ask(address: str, port: int) -> None:
+        with bound((address, 0)) as speaker:
+            for _ in range(5):
+                speaker.sendto(b"same for all", (SERVER, port))
+                speaker.recv(2048)
+
+    def connect(address: str, to: str) -> None:
+        with socket.create_connection((to, 80), timeout=5, source_address=(address, 0)) as speaker:
+            speaker.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            while speaker.recv(4096):
+                pass
+
+    def serve(listener: socket.socket, count: int) -> None:
+        for _ in range(count):
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"x" * 20_000)
+
+    with (
+        watched.run(lab),
+        lab.server.call(bound, (SERVER, 7)) as server,
+        lab.server.call(socket.create_server, (SERVER, 80), backlog=128) as listener,
+    ):
+        listener.settimeout(5)
+        work = [lab.server.start(echo_udp, server, 5 * len(clients)), lab.server.start(serve, listener, 2 * len(clients))]
+        for address in clients:
+            work.append(lab.client.start(ask, address, 7))
+            work.append(lab.client.start(connect, address, SERVER))
+            work.append(lab.client.start(connect, address, "192.0.2.7"))  # translated at both ends
+        for one in work:
+            one.result()
+    assert watched.ours() == watched.kernels()
+    assert len(watched.flows) == 3 * len(clients)
+
+
+def test_forwarded_ports_are_bound_from_outside_and_from_inside(lab, watched, clients, rules):
+    """From inside the packet turns back on its wire, translated at both ends."""
+    with watched.run(lab), lab.client.call(bound, (CLIENT, 53)) as name_server:
+        with lab.server.call(bound, (SERVER, 0)) as asker:
+            asker.sendto(b"who is this?", (GATEWAY, 5353))
+            _, who = name_server.recvfrom(2048)
+            name_server.sendto(b"me", who)
+            assert asker.recvfrom(2048) == (b"me", (GATEWAY, 5353))
+        load("dnat").run(lab)
+        connect_and_echo(lab.client, lab.client, (GATEWAY, 8081), listen=(CLIENT, 80), source=clients[0])
+    assert watched.ours() == watched.kernels()
+    assert [(binding.came_by, binding.went_by) for binding in watched.seen.bindings] == [(1, 0), (1, 0), (0, 0)]
+    said = [describe(binding) for binding in watched.seen.bindings]
+    assert any(f"{GATEWAY}:5353 leads to {CLIENT}:53 for {SERVER}:" in line for line in said), said
+
+
+def frames(watched: Watched) -> Iterator[tuple[int, int, bytes]]:
+    """Time, input and frame of all that was captured, in order of time."""
+    found: list[tuple[int, int, bytes]] = []
+    for number, path in enumerate(watched.paths):
+        with open(path, "rb") as file:
+            file.seek(24)
+            while head := file.read(16):
+                seconds, fraction, size, _ = struct.unpack("<IIII", head)
+                found.append((seconds * 1_000_000_000 + fraction, number, file.read(size)))
+    yield from sorted(found, key=lambda row: row[:2])
+
+
+class Replay:
+    """The engine on what was captured, translating as was seen; each packet once."""
+
+    def __init__(self, watched: Watched) -> None:
+        self.subject = EngineSubject(
+            helpers={"ftp": [("tcp", 21)], "tftp": [("udp", 69)]},
+            sysctls={**SHORT_TIMEOUTS, "nf_conntrack_checksum": 0},  # captured before the card would have summed
+        )
+        self.learnt = self.subject.engine.learn(watched.seen.pairing)
+        self.messages: list[bytes] = []
+        self.left: dict[str, int] = {}
+        for time_ns, side, frame in frames(watched):
+            verdict = watched.seen.pairing.take(side)
+            assert verdict is not None
+            self.left[verdict] = self.left.get(verdict, 0) + 1
+            if verdict != "departed" and frame[12:14] in IP_TYPES:
+                self.messages += self.subject.packet(time_ns, side, frame[14:]).messages
+        self.messages += self.subject.settle(time_ns + 10_000_000_000)
+
+    def events(self) -> list[tuple[object, ...]]:
+        return told(Batch.of([(message, 0) for message in self.messages]).events())
+
+
+#: What of the status a gateway's NAT decides, and whether the flow was expected.
+TRANSLATED = Status.SRC_NAT | Status.DST_NAT | Status.SRC_NAT_DONE | Status.DST_NAT_DONE | Status.EXPECTED
+
+
+def told(events: Iterable[Event]) -> list[tuple[object, ...]]:
+    """Of events of connections' beginnings and of expectations, what both must say alike."""
+    lines: list[tuple[object, ...]] = []
+    for event in events:
+        if (flow := event.flow) is not None and event.kind == "NEW":
+            translated = (flow.status or Status(0)) & TRANSLATED
+            master = None if flow.master is None else kernel_ends(flow.master)
+            lines.append(
+                (event.kind, flow.l4proto, kernel_ends(flow.original), kernel_ends(flow.reply), translated, master, flow.helper)
+            )
+        elif (expectation := event.expectation) is not None:
+            lines.append((event.kind, kernel_ends(expectation.tuple), kernel_ends(expectation.master), expectation.helper))
+    return lines
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_engine_tells_what_the_gateways_kernel_told(lab, watched, name):
+    """Connections, their translation and their status, expectations and their masters, in the kernel's order."""
+    with watched.run(lab):
+        load(name).run(lab)
+    replay = Replay(watched)
+    assert replay.events() == told(watched.events)
+    assert replay.learnt == len(watched.flows)
+    assert replay.left.get("arrived") == replay.left.get("departed") == watched.seen.counters["pairs"]

@@ -21,6 +21,7 @@ pub mod nat;
 pub mod process;
 mod rewrite;
 mod sctp;
+mod seen;
 pub mod settings;
 mod table;
 pub mod tcp;

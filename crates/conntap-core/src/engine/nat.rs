@@ -7,12 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use hashbrown::HashTable;
-
 use super::Engine;
 use super::expect::{Expect, Function};
 use super::flow::Flow;
 use super::key::{Direction, Key};
+use super::seen::Seen;
 use crate::filter::Filter;
 use crate::wire::constants::*;
 
@@ -59,32 +58,8 @@ pub(super) struct Nat {
     pub rules: Vec<Rule>,
     /// Flows by source, newest last.
     by_source: BTreeMap<Source, Vec<(Key, u32)>>,
-    seen: Option<Seen>,
-}
-
-/// What a gateway was seen to do: by original tuple, since when its packets left as what.
-#[derive(Debug, Default)]
-struct Seen(HashTable<(Key, Vec<(i64, Key)>)>);
-
-impl Seen {
-    fn learn(&mut self, original: Key, left: Key, since_ns: i64, hash: impl Fn(&Key) -> u64) {
-        let code = hash(&original);
-        if let Some((_, times)) = self.0.find_mut(code, |(known, _)| *known == original) {
-            let at = times.partition_point(|(time, _)| *time <= since_ns);
-            if times.get(at.wrapping_sub(1)).is_none_or(|(_, before)| *before != left) {
-                times.insert(at, (since_ns, left));
-            }
-        } else {
-            self.0.insert_unique(code, (original, vec![(since_ns, left)]), |(known, _)| hash(known));
-        }
-    }
-
-    /// How a packet of this tuple left at that time; before the first time that is known, as it did then.
-    fn left(&self, original: &Key, hash: u64, now_ns: i64) -> Option<Key> {
-        let (_, times) = self.0.find(hash, |(known, _)| known == original)?;
-        let before = times.partition_point(|(time, _)| *time <= now_ns);
-        times.get(before.saturating_sub(1)).map(|(_, left)| *left)
-    }
+    /// What a gateway was seen to do.
+    pub seen: Option<Seen>,
 }
 
 fn source_of(orig: &Key) -> Source {
@@ -94,7 +69,7 @@ fn source_of(orig: &Key) -> Source {
 impl Nat {
     #[inline]
     pub fn is_on(&self) -> bool {
-        !self.rules.is_empty() || self.seen.is_some()
+        !self.rules.is_empty() || self.seen.as_ref().is_some_and(Seen::translates)
     }
 
     fn note(&mut self, flow: &Flow) {
@@ -120,39 +95,9 @@ impl Engine {
         self.forward = true; // what cannot be translated is dropped, so it must be tried
     }
 
-    /// A gateway was seen to send packets of the tuple `original` on as `left`, from `since_ns` on. From now on new flows
-    /// are translated as they were seen to be; those that were not seen are not translated, unless a rule says so.
-    pub fn learn(&mut self, original: &Key, left: &Key, since_ns: i64) {
-        let table = &self.table;
-        self.nat.seen.get_or_insert_default().learn(*original, *left, since_ns, |key| table.hash(key));
-    }
-
-    /// What a new flow's first packet left as.
-    fn seen(&self, flow: &Flow) -> Option<Key> {
-        let original = Key { zone: 0, ..flow.orig };
-        let left = self.nat.seen.as_ref()?.left(&original, self.table.hash(&original), self.now_ns)?;
-        Some(Key { zone: flow.orig.zone, ..left })
-    }
-
-    /// Translate a new flow as it was seen, whatever an expectation said of it.
-    fn translate_as(&mut self, flow: &mut Flow, left: &Key) {
-        let Some(reply) = left.inverse() else { return };
-        flow.status &= !(IPS_SRC_NAT | IPS_DST_NAT);
-        if flow.orig != *left || flow.extra.is_some() {
-            flow.extra().reply = (flow.orig != *left).then_some(reply);
-        }
-        if (flow.orig.src, flow.orig.sport) != (left.src, left.sport) {
-            flow.status |= IPS_SRC_NAT;
-        }
-        if (flow.orig.dst, flow.orig.dport) != (left.dst, left.dport) {
-            flow.status |= IPS_DST_NAT;
-        }
-        flow.status |= IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE;
-    }
-
     /// Translate a new flow's destination, then its source. Source: nf_nat_inet_fn.
     pub(super) fn nat_new(&mut self, flow: &mut Flow, came_by: u32, goes_by: u32) {
-        if let Some(left) = self.seen(flow) {
+        if let Some(left) = self.left_as(flow) {
             return self.translate_as(flow, &left);
         }
         for (manip, done, interface) in [

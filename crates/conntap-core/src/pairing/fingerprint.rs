@@ -28,7 +28,7 @@ pub struct Print {
     /// As it stands in the packet. For an ICMP error: the tuple of the direction that the error goes.
     pub key: Key,
     /// Keyed hash of what neither translation nor helpers change: twins have the same.
-    pub bucket: u64,
+    pub lasting: u64,
     /// TCP's sequence number; 0 elsewhere.
     pub seq: u32,
     /// Bytes of layer 4; None where a fragment does not tell.
@@ -42,7 +42,7 @@ pub struct Print {
     pub error: bool,
     /// Chance hardly makes two of these within a window: an IP id, a sequence number, or enough payload.
     pub strong: bool,
-    /// The bucket alone says so much, whatever became of the payload.
+    /// What lasts says so much alone, whatever became of the payload.
     pub telling: bool,
 }
 
@@ -71,7 +71,7 @@ pub fn print(packet: &Packet<'_>, seed: [u64; 2]) -> Option<Print> {
     let [_, stamps] = words;
     Some(Print {
         key,
-        bucket: sip.finish(),
+        lasting: sip.finish(),
         seq,
         len,
         head: head(payload, payload_len, seed),
@@ -178,7 +178,7 @@ fn error(packet: &Packet<'_>, quoted: &Packet<'_>, seed: [u64; 2]) -> Option<Pri
     }
     Some(Print {
         key,
-        bucket: sip.finish(),
+        lasting: sip.finish(),
         seq: 0,
         len: packet.fragment.is_none().then(|| packet.l4_len()),
         head: None,

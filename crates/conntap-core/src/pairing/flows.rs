@@ -79,6 +79,10 @@ impl Role {
         }
     }
 
+    pub fn is_reply(self) -> bool {
+        matches!(self, Self::ReplyArrival | Self::ReplyDeparture)
+    }
+
     pub fn arrives(self) -> bool {
         matches!(self, Self::Arrival | Self::ReplyArrival)
     }

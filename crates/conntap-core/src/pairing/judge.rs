@@ -31,6 +31,8 @@ pub struct Fit {
     /// The TTL has gone down by one.
     step: bool,
     near: u8,
+    /// More than chance speaks for it.
+    sure: bool,
 }
 
 /// What is known of the two frames' connections.
@@ -52,6 +54,11 @@ impl Fit {
     /// Nothing but what translation changes differs, and forwarding has left its mark.
     pub fn is_certain(&self) -> bool {
         self.exact && self.step
+    }
+
+    /// Another packet may look the same, and neither a known connection nor a port that was kept speaks for this one.
+    pub fn is_guess(&self) -> bool {
+        !self.sure
     }
 }
 
@@ -77,11 +84,11 @@ pub fn arrives(one: &Side<'_>, other: &Side<'_>) -> Option<bool> {
     })
 }
 
-/// Whether `came` and `left` can be one packet. `late`: nothing better has turned up within the window, so even one
-/// that speaks against what is known is taken, if chance does not make such a one.
+/// Whether `came` and `left` can be one packet. `late`: nothing better has turned up within the window. Then a guess is
+/// taken, and even a pair that speaks against what is known, if chance does not make such a one.
 pub fn fit(came: &Side<'_>, left: &Side<'_>, window_ns: i64, late: bool) -> Option<Fit> {
     let (a, d) = (came.print, left.print);
-    if a.bucket != d.bucket || a.error != d.error {
+    if a.lasting != d.lasting || a.error != d.error {
         return None;
     }
     let delay_ns = left.time_ns.saturating_sub(came.time_ns);
@@ -93,15 +100,19 @@ pub fn fit(came: &Side<'_>, left: &Side<'_>, window_ns: i64, late: bool) -> Opti
     let exact = a.seq == d.seq && a.len == d.len && alike(a.head, d.head) && alike(a.tail, d.tail);
     let (ends, kept) = kept(a, d);
     let strong = a.strong && d.strong;
+    // The kernel keeps a port where it can.
+    let ports = (a.key.sport, a.key.dport) == (d.key.sport, d.key.dport);
+    let sure = relation == Relation::Same || strong || ports;
     let accepted = match relation {
         Relation::Same => exact || (a.telling && d.telling) || a.seq == d.seq,
         // A helper rewrites payload, but then one end stays as it is.
+        Relation::Free if !(sure || late) => false,
         Relation::Free if !exact => step && ends > 0 && a.seq == d.seq,
         Relation::Free if ends > 0 => step || strong,
         Relation::Free => step && strong,
         Relation::Contrary => late && exact && step && strong && ends > 0,
     };
-    accepted.then_some(Fit { relation, exact, kept, step, near: nearness(delay_ns) })
+    accepted.then_some(Fit { relation, exact, kept, step, near: nearness(delay_ns), sure })
 }
 
 fn relation(came: &Side<'_>, left: &Side<'_>) -> Relation {

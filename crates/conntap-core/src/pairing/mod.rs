@@ -10,12 +10,14 @@
 //!
 //! For files that is a first pass: show all frames, [`Pairing::finish`], then [`Pairing::take`] a verdict for each
 //! frame of each input in its order while the engine is run. Live it is a delay: a verdict that can be taken is final,
-//! and it takes the window at most to become known.
+//! and it takes a window and a quarter at most to become known (no time at all for packets of connections that were seen
+//! on both sides).
 //!
 //! How twins are found: `fingerprint` has what stays the same, `waiting` the frames whose twin has not come,
 //! `judge` decides between several, `flows` knows the connections: once a connection has been seen on both sides its
 //! packets are told apart by their tuples alone, so that helpers may rewrite their payload and shift their numbers.
-//! `clock` corrects clocks that differ, `trains` gives fragments the verdict of their first one.
+//! What little speaks for is not taken before the window has passed, and then is marked as a guess; packets that tell
+//! better withdraw it. `clock` corrects clocks that differ, `trains` gives fragments the verdict of their first one.
 
 mod clock;
 mod counters;
@@ -73,7 +75,10 @@ impl Default for Limits {
 pub struct Pairing {
     seed: [u64; 2],
     limits: Limits,
+    /// By what lasts and by their connections, or by their ports where little lasts.
     waiting: Waiting,
+    /// Those whose twin has not come in the window: by what lasts alone.
+    left_over: Waiting,
     flows: Flows,
     lanes: Lanes,
     trains: Trains,
@@ -90,6 +95,7 @@ impl Pairing {
             seed,
             limits,
             waiting: Waiting::default(),
+            left_over: Waiting::default(),
             flows: Flows::new(seed, limits.flows),
             lanes: Lanes::default(),
             trains: Trains::default(),
@@ -137,6 +143,9 @@ impl Pairing {
     /// No more frames will come: whatever waits is settled.
     pub fn finish(&mut self) {
         while let Some(frame) = self.waiting.pop(0, |_| true) {
+            self.guess(frame);
+        }
+        while let Some(frame) = self.left_over.pop(0, |_| true) {
             self.give_up(&frame);
         }
         for place in self.trains.finish() {
@@ -194,6 +203,11 @@ impl Pairing {
             if frame.time_ns.abs_diff(time_ns) <= window {
                 count(&mut self.counters.window_full);
             }
+            self.guess(frame);
+        }
+        // Twins are left over at about the same time.
+        let patience = window.saturating_add(window / 4);
+        while let Some(frame) = self.left_over.pop(self.limits.waiting, |then| then.abs_diff(time_ns) > patience) {
             self.give_up(&frame);
         }
         for place in self.trains.expire(time_ns) {
@@ -209,15 +223,28 @@ impl Pairing {
         {
             bound.last_ns = bound.last_ns.max(side.time_ns);
         }
-        let (known, held) = (side.known, side.held);
-        if let Some(found) = self.best(&frame, false) {
-            return self.join(frame, found);
+        let (known, held, bucket) = (side.known, side.held, bucket_of(&side));
+        if let Some(found) = self.best(&self.waiting, bucket, &frame, false)
+            && let Some(other) = self.waiting.remove(found.slot)
+        {
+            return self.join(frame, other, &found);
         }
         // Its connection says what it is, twin or not. An error may be the gateway's own.
         if let Some((_, role)) = known.filter(|_| held && !frame.print.error) {
             self.conclude(frame.place, verdict_of(role), frame.train.as_deref());
         }
-        self.waiting.add(frame);
+        self.waiting.add(bucket, frame);
+    }
+
+    /// The window has passed: take what fits at all.
+    fn guess(&mut self, frame: Frame) {
+        let bucket = frame.print.lasting;
+        if let Some(found) = self.best(&self.left_over, bucket, &frame, true)
+            && let Some(other) = self.left_over.remove(found.slot)
+        {
+            return self.join(frame, other, &found);
+        }
+        self.left_over.add(bucket, frame);
     }
 
     /// A frame as one of a possible pair.
@@ -237,10 +264,10 @@ impl Pairing {
     }
 
     /// The twin that fits best among those that wait.
-    fn best(&self, frame: &Frame, late: bool) -> Option<Found> {
+    fn best(&self, among: &Waiting, bucket: u64, frame: &Frame, late: bool) -> Option<Found> {
         let side = self.side(frame);
         let mut best: Option<Found> = None;
-        for (slot, candidate) in self.waiting.in_bucket(frame.print.bucket) {
+        for (slot, candidate) in among.in_bucket(bucket) {
             let other = self.side(candidate);
             let Some(arrived) = arrives(&side, &other) else { continue };
             let (came, left) = if arrived { (&side, &other) } else { (&other, &side) };
@@ -264,13 +291,13 @@ impl Pairing {
     }
 
     /// Two frames are one packet.
-    fn join(&mut self, frame: Frame, found: Found) {
-        let Some(other) = self.waiting.remove(found.slot) else { return };
+    fn join(&mut self, frame: Frame, other: Frame, found: &Found) {
         let (came, left) = if found.arrived { (frame, other) } else { (other, frame) };
         count(&mut self.counters.pairs);
         self.conclude(came.place, Verdict::Arrived, came.train.as_deref());
         self.conclude(left.place, Verdict::Departed, left.train.as_deref());
-        if found.fit.is_certain() && !found.ambiguous {
+        let certain = found.fit.is_certain() && !found.ambiguous && came.print.strong && left.print.strong;
+        if certain {
             let delay_ns = left.time_ns.saturating_sub(came.time_ns);
             self.clocks.note(came.place.input, left.place.input, delay_ns);
         }
@@ -292,7 +319,7 @@ impl Pairing {
             let time_ns = came.time_ns.max(left.time_ns);
             bound.last_ns = bound.last_ns.max(time_ns);
             bound.binding.pairs = bound.binding.pairs.saturating_add(1);
-            if found.fit.is_certain() && came.print.strong && !found.ambiguous {
+            if certain {
                 bound.binding.ambiguous = false; // no chance makes such a pair
             }
             if let Payload::Rewritten(by) = changed {
@@ -340,9 +367,6 @@ impl Pairing {
 
     /// No twin has come.
     fn give_up(&mut self, frame: &Frame) {
-        if let Some(found) = self.best(frame, true) {
-            return self.join(frame.clone(), found);
-        }
         let side = self.side(frame);
         let role = side.known.filter(|(number, _)| self.is_fresh(*number, &side)).map(|(_, role)| role);
         let verdict = match role {
@@ -376,6 +400,18 @@ impl Pairing {
     }
 }
 
+/// Where a frame waits, and its twin looks for it: packets of a connection that is known are apart from all others.
+fn bucket_of(side: &Side<'_>) -> u64 {
+    let Print { lasting, key, strong, .. } = side.print;
+    let apart = match side.known.filter(|_| side.held) {
+        Some((number, role)) => 1 << 63 | u64::from(number) << 1 | u64::from(role.is_reply()),
+        // Little lasts: it is the ports that tell, which the kernel keeps where it can.
+        None if !strong => 1 << 62 | u64::from(key.sport) << 16 | u64::from(key.dport),
+        None => 0,
+    };
+    lasting ^ apart.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 fn verdict_of(role: Role) -> Verdict {
     if role.arrives() { Verdict::Arrived } else { Verdict::Departed }
 }
@@ -395,6 +431,6 @@ struct Found {
 impl Found {
     fn new(slot: u32, frame: &Frame, side: &Side<'_>, arrived: bool, fit: Fit) -> Self {
         let Print { key, .. } = frame.print;
-        Self { slot, arrived, fit, ambiguous: false, key, input: side.input, time_ns: side.time_ns }
+        Self { slot, arrived, fit, ambiguous: fit.is_guess(), key, input: side.input, time_ns: side.time_ns }
     }
 }

@@ -178,6 +178,7 @@ fn equal_first_datagrams_of_two_clients_are_told_apart_by_order_and_said_to_be_a
     seen.see(INSIDE, 0, &one).see(INSIDE, 10 * US, &two);
     seen.see(OUTSIDE, 40 * US, &one.left((GATEWAY, 5000), (SERVER, 7)));
     seen.see(OUTSIDE, 50 * US, &two.left((GATEWAY, 1024), (SERVER, 7)));
+    seen.0.finish();
     assert_eq!(
         seen.bound(),
         [
@@ -185,7 +186,7 @@ fn equal_first_datagrams_of_two_clients_are_told_apart_by_order_and_said_to_be_a
             "10.0.0.6:5000>198.51.100.9:7 → 203.0.113.1:1024>198.51.100.9:7"
         ]
     );
-    assert_eq!(seen.0.counters().ambiguous, 1);
+    assert_eq!(seen.0.counters().ambiguous, 2);
 }
 
 #[test]
@@ -202,16 +203,30 @@ fn an_ip_id_tells_equal_datagrams_apart_in_any_order() {
 }
 
 #[test]
+fn a_guess_is_made_only_when_nothing_better_comes() {
+    // The second one's arrival was not captured; its departure looks like that of the first, which comes later.
+    let (one, two) = (udp((CLIENT, 5000), (SERVER, 7), b"hello"), udp(("10.0.0.6", 5000), (SERVER, 7), b"hello"));
+    let mut seen = Captured::new();
+    seen.see(INSIDE, 0, &one).see(OUTSIDE, 30 * US, &two.left((GATEWAY, 1024), (SERVER, 7)));
+    seen.see(OUTSIDE, 90 * US, &one.left((GATEWAY, 5000), (SERVER, 7)));
+    seen.0.finish();
+    assert_eq!(seen.bound(), ["10.0.0.5:5000>198.51.100.9:7 → 203.0.113.1:5000>198.51.100.9:7"]);
+}
+
+#[test]
 fn a_later_packet_corrects_a_guess_from_the_beginning_on() {
-    // The first one's departure was not captured, so the second's was taken for it.
+    // The first one's departure was not captured, so the second's is taken for it.
     let (one, two) = (udp((CLIENT, 5000), (SERVER, 7), b"hello"), udp(("10.0.0.6", 5000), (SERVER, 7), b"hello"));
     let mut seen = Captured::new();
     seen.see(INSIDE, 0, &one).see(INSIDE, 10 * US, &two);
     seen.see(OUTSIDE, 40 * US, &two.left((GATEWAY, 1024), (SERVER, 7)));
+    let later = udp(("10.0.0.7", 1), (SERVER, 7), b"a window later");
+    seen.forward(INSIDE, 3000 * MS, &later, &later.left((GATEWAY, 1), (SERVER, 7)));
+    assert_eq!(seen.bound()[0], "10.0.0.5:5000>198.51.100.9:7 → 203.0.113.1:1024>198.51.100.9:7", "the guess");
     let next = udp(("10.0.0.6", 5000), (SERVER, 7), b"what nobody else says");
-    seen.forward(INSIDE, 5 * MS, &next, &next.left((GATEWAY, 1024), (SERVER, 7)));
-    assert_eq!(seen.bound(), ["10.0.0.6:5000>198.51.100.9:7 → 203.0.113.1:1024>198.51.100.9:7"]);
-    assert_eq!(seen.0.counters().withdrawn, 1);
+    seen.forward(INSIDE, 3005 * MS, &next, &next.left((GATEWAY, 1024), (SERVER, 7)));
+    assert_eq!(seen.bound()[1], "10.0.0.6:5000>198.51.100.9:7 → 203.0.113.1:1024>198.51.100.9:7");
+    assert_eq!((seen.0.counters().withdrawn, seen.0.counters().bindings), (1, 2));
 }
 
 #[test]
@@ -264,15 +279,17 @@ fn a_repetition_on_one_wire_is_no_twin() {
 }
 
 #[test]
-fn what_is_seen_on_one_side_alone_is_alone_once_the_window_has_passed() {
+fn what_is_seen_on_one_side_alone_is_alone_once_a_window_and_a_quarter_have_passed() {
     let own = udp((GATEWAY, 123), (SERVER, 123), b"the gateway's own");
     let mut seen = Captured::new();
     seen.see(OUTSIDE, 0, &own);
     assert_eq!(seen.verdicts(OUTSIDE), [], "its twin may come yet");
-    seen.see(INSIDE, 2001 * MS, &udp((CLIENT, 1), (SERVER, 1), b"later"));
+    for time_ns in [2001 * MS, 2501 * MS] {
+        seen.see(INSIDE, time_ns, &udp((CLIENT, 1), (SERVER, 1), b"later"));
+    }
     assert_eq!(seen.verdicts(OUTSIDE), [Alone]);
     seen.0.finish();
-    assert_eq!((seen.0.counters().alone, seen.0.counters().pairs), (2, 0));
+    assert_eq!((seen.0.counters().alone, seen.0.counters().pairs), (3, 0));
 }
 
 #[test]
@@ -424,6 +441,18 @@ fn the_engine_translates_as_was_seen_and_leaves_alone_what_was_not() {
     let own = udp((GATEWAY, 123), (SERVER, 123), b"own");
     let (_, _, reply, status) = flow_of(&mut engine, &own, MS);
     assert_eq!((reply.as_str(), status), ("198.51.100.9:123>203.0.113.1:123", IPS_CONFIRMED | done));
+}
+
+#[test]
+fn a_gateway_that_translates_nothing_leaves_no_marks_of_nat() {
+    let mut engine = Engine::new(Settings { checksum: false, ..Settings::default() }, [0, 0]);
+    let ask = udp((CLIENT, 5000), (SERVER, 53), b"question");
+    let mut seen = Captured::new();
+    seen.forward(INSIDE, 0, &ask, &ask.left(ask.src, ask.dst));
+    for bound in seen.0.bindings() {
+        engine.learn(&bound.original, &bound.left, bound.since_ns);
+    }
+    assert_eq!(flow_of(&mut engine, &ask, 0).3, IPS_CONFIRMED);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Frames that wait for their twins, found by their buckets.
+//! Frames that wait for their twins, found by their buckets: chains in the order in which they came.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use super::fingerprint::Print;
 use super::lanes::Place;
 use super::trains::Train;
 
-/// How many of a bucket are looked at, the newest first: a flood of equal packets costs no more than this.
+/// How many of a bucket are looked at: a flood of equal packets costs no more than this.
 const LOOKED_AT: usize = 64;
 const NONE: u32 = u32::MAX;
 
@@ -25,6 +25,7 @@ pub struct Frame {
 #[derive(Debug)]
 struct Slot {
     frame: Frame,
+    bucket: u64,
     /// Neighbours in the bucket.
     older: u32,
     newer: u32,
@@ -69,8 +70,7 @@ impl Waiting {
         .take(LOOKED_AT)
     }
 
-    pub fn add(&mut self, frame: Frame) {
-        let bucket = frame.print.bucket;
+    pub fn add(&mut self, bucket: u64, frame: Frame) {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(NONE)
@@ -90,12 +90,12 @@ impl Waiting {
         self.len = self.len.saturating_add(1);
         let serial = self.serial;
         if let Some(place) = self.slots.get_mut(at(slot)) {
-            *place = Some(Slot { frame, older, newer: NONE, serial });
+            *place = Some(Slot { frame, bucket, older, newer: NONE, serial });
         }
     }
 
     pub fn remove(&mut self, slot: u32) -> Option<Frame> {
-        let Slot { frame, older, newer, .. } = self.slots.get_mut(at(slot))?.take()?;
+        let Slot { frame, bucket, older, newer, .. } = self.slots.get_mut(at(slot))?.take()?;
         self.free.push(slot);
         self.len = self.len.saturating_sub(1);
         if let Some(older) = self.slot_mut(older) {
@@ -103,9 +103,7 @@ impl Waiting {
         }
         if let Some(newer) = self.slot_mut(newer) {
             newer.older = older;
-        } else if let Ok(mut found) =
-            self.buckets.find_entry(frame.print.bucket, |(known, _)| *known == frame.print.bucket)
-        {
+        } else if let Ok(mut found) = self.buckets.find_entry(bucket, |(known, _)| *known == bucket) {
             if older == NONE {
                 found.remove();
             } else {

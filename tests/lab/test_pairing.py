@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
+import select
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
@@ -18,58 +19,70 @@ from conntap.lab import CLIENT, GATEWAY, SERVER, Lab
 from conntap.lab.parity.engine import EngineSubject
 from conntap.lab.ruleset import SHORT_TIMEOUTS
 from conntap.lab.scenarios import SCENARIOS, load
-from conntap.lab.scenarios.packets import internet_checksum
 from conntap.lab.scenarios.tcp import connect_and_echo
 from conntap.lab.scenarios.udp import bound
-from conntap.model import Status
 from conntap.pairing import Seen, describe, pair
 
 ETH_P_ALL = 3
 IP_TYPES = (b"\x08\x00", b"\x86\xdd")
-SO_TIMESTAMPNS = 35  # asm-generic/socket.h
-FRAME_BYTES = 70_000
-OTHER_CLIENT = "10.0.0.6"
+# linux/if_packet.h
+SOL_PACKET = 263
+PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION = 5, 6, 10
+TP_STATUS_USER = 1
+# Segments that the card would have cut are cut by the capture: their headers are what counts.
+SLOT_BYTES, SLOTS = 4096, 4096
 
 Ends = tuple[str, int | None, str, int | None]
 
 
 class Sniffer:
-    """Captures one interface of the gateway into a pcap file, until it is closed."""
+    """Captures one interface of the gateway into a pcap file, until it is closed.
+
+    By a ring (TPACKET_V2), into which the kernel copies each packet when it sees it. A plain packet socket shares the
+    packet's memory with the gateway, which writes the headers of fragments anew in place before they are read
+    (`ip_fraglist_prepare` in net/ipv4/ip_output.c). Source: Documentation/networking/packet_mmap.rst.
+    """
 
     def __init__(self, lab: Lab, device: str, path: str) -> None:
-        self.handle = lab.gateway.call(self._open, device)
         self.path = path
+        self.handle = lab.gateway.call(self._open, device)
+        self.ring = mmap.mmap(self.handle.fileno(), SLOT_BYTES * SLOTS)
         self.done = threading.Event()
         self.thread = threading.Thread(target=self._write, daemon=True)
         self.thread.start()
 
     @staticmethod
     def _open(device: str) -> socket.socket:
-        handle = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-        handle.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        handle = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        handle.setsockopt(SOL_PACKET, PACKET_VERSION, 1)
+        handle.setsockopt(SOL_PACKET, PACKET_RX_RING, struct.pack("IIII", SLOT_BYTES, SLOTS, SLOT_BYTES, SLOTS))
         handle.bind((device, ETH_P_ALL))
-        handle.settimeout(0.02)
         return handle
 
     def _write(self) -> None:
+        poll = select.poll()
+        poll.register(self.handle, select.POLLIN)
+        at = 0
         with open(self.path, "wb") as file:
             # Nanoseconds, Ethernet. Source: draft-ietf-opsawg-pcap.
-            file.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, FRAME_BYTES, 1))
+            file.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, SLOT_BYTES, 1))
             while True:
-                try:
-                    frame, control, _, _ = self.handle.recvmsg(FRAME_BYTES, 64)
-                except TimeoutError:
-                    if self.done.is_set():
-                        return
-                    continue
-                seconds, fraction = struct.unpack("qq", control[0][2])
-                file.write(struct.pack("<IIII", seconds, fraction, len(frame), len(frame)) + frame)
+                status, length, size, mac, _, seconds, fraction = struct.unpack_from("IIIHHII", self.ring, at)
+                if status & TP_STATUS_USER:
+                    frame = self.ring[at + mac : at + mac + size]
+                    file.write(struct.pack("<IIII", seconds, fraction, size, length) + frame)
+                    struct.pack_into("I", self.ring, at, 0)
+                    at = (at + SLOT_BYTES) % (SLOT_BYTES * SLOTS)
+                elif self.done.is_set():
+                    return
+                else:
+                    poll.poll(20)
 
     def close(self) -> None:
         self.done.set()
         self.thread.join()
-        _, drops = struct.unpack("II", self.handle.getsockopt(263, 6, 8))  # SOL_PACKET, PACKET_STATISTICS
+        _, drops = struct.unpack("II", self.handle.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+        self.ring.close()
         self.handle.close()
         assert drops == 0, f"{drops} packets were not captured on {self.path}"
 
@@ -85,15 +98,16 @@ class Watched:
 
     @contextlib.contextmanager
     def run(self, lab: Lab) -> Iterator[None]:
-        sniffers = [Sniffer(lab, device, path) for device, path in zip(("inside", "outside"), self.paths, strict=True)]
-        with conntap.open(lab.gateway.pid) as ct, ct.events() as events:
+        with contextlib.ExitStack() as stack:
+            for device, path in zip(("inside", "outside"), self.paths, strict=True):
+                stack.callback(Sniffer(lab, device, path).close)
+            ct = stack.enter_context(conntap.open(lab.gateway.pid))
+            events = stack.enter_context(ct.events())
             yield
             lab.forget()
             while (batch := events.receive(0.05)) is not None:
                 self.events += batch.events()
             assert events.counters["lost"] == 0
-        for sniffer in sniffers:
-            sniffer.close()
         self.flows = [event.flow for event in self.events if event.kind == "NEW" and event.flow is not None]
         self.seen = pair(*self.paths)
         assert self.seen.faults == []
@@ -278,11 +292,14 @@ def frames(watched: Watched) -> Iterator[tuple[int, int, bytes]]:
     """Time, input and frame of all that was captured, in order of time."""
     found: list[tuple[int, int, bytes]] = []
     for number, path in enumerate(watched.paths):
+        offset_ns = watched.seen.pairing.clock_offset_ns(number)
         with open(path, "rb") as file:
             file.seek(24)
             while head := file.read(16):
-                seconds, fraction, size, _ = struct.unpack("<IIII", head)
-                found.append((seconds * 1_000_000_000 + fraction, number, file.read(size)))
+                seconds, fraction, size, length = struct.unpack("<IIII", head)
+                # What the capture cut off is only counted: the headers are there.
+                frame = file.read(size).ljust(length, b"\0")
+                found.append((seconds * 1_000_000_000 + fraction - offset_ns, number, frame))
     yield from sorted(found, key=lambda row: row[:2])
 
 
@@ -309,31 +326,131 @@ class Replay:
         return told(Batch.of([(message, 0) for message in self.messages]).events())
 
 
-#: What of the status a gateway's NAT decides, and whether the flow was expected.
-TRANSLATED = Status.SRC_NAT | Status.DST_NAT | Status.SRC_NAT_DONE | Status.DST_NAT_DONE | Status.EXPECTED
-
-
 def told(events: Iterable[Event]) -> list[tuple[object, ...]]:
-    """Of events of connections' beginnings and of expectations, what both must say alike."""
+    """What both must say alike, in order. Ends come last: the kernel looks for what has run out when it likes."""
     lines: list[tuple[object, ...]] = []
+    ends: list[tuple[object, ...]] = []
     for event in events:
-        if (flow := event.flow) is not None and event.kind == "NEW":
-            translated = (flow.status or Status(0)) & TRANSLATED
+        if (flow := event.flow) is not None:
+            sides = (kernel_ends(flow.original), kernel_ends(flow.reply))
+            if event.kind == "DESTROY":
+                ends.append((flow.l4proto, *sides, int(flow.status or 0)))
+                continue
             master = None if flow.master is None else kernel_ends(flow.master)
-            lines.append(
-                (event.kind, flow.l4proto, kernel_ends(flow.original), kernel_ends(flow.reply), translated, master, flow.helper)
-            )
+            lines.append((event.kind, flow.l4proto, *sides, flow.status, flow.state, master, flow.helper))
         elif (expectation := event.expectation) is not None:
-            lines.append((event.kind, kernel_ends(expectation.tuple), kernel_ends(expectation.master), expectation.helper))
-    return lines
+            sides = (kernel_ends(expectation.tuple), kernel_ends(expectation.master))
+            lines.append((event.kind, *sides, expectation.helper, expectation.function))
+    return lines + sorted(ends)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_engine_tells_what_the_gateways_kernel_told(lab, watched, name):
-    """Connections, their translation and their status, expectations and their masters, in the kernel's order."""
+    """Connections with translation, status and state, expectations and their masters, in the kernel's order."""
     with watched.run(lab):
         load(name).run(lab)
     replay = Replay(watched)
     assert replay.events() == told(watched.events)
     assert replay.learnt == len(watched.flows)
     assert replay.left.get("arrived") == replay.left.get("departed") == watched.seen.counters["pairs"]
+
+
+def ask_for_data(lab: Lab, clients: list[str], announced: int) -> set[int]:
+    """FTP control connections that all announce the same port before any data connection; return the ports that came."""
+    lines: list[bytes] = []
+
+    def accept(listener: socket.socket) -> socket.socket:
+        control, _ = listener.accept()
+        control.settimeout(5)
+        return control
+
+    with (
+        lab.server.call(socket.create_server, (SERVER, 21), backlog=8) as listener,
+        contextlib.ExitStack() as stack,
+    ):
+        listener.settimeout(5)
+        for address in clients:
+            place = (address, announced)
+            waiting = stack.enter_context(lab.client.call(socket.create_server, place))
+            speaker = stack.enter_context(
+                lab.client.call(socket.create_connection, (SERVER, 21), timeout=5, source_address=(address, 0))
+            )
+            control = stack.enter_context(accept(listener))
+            stack.callback(waiting.close)
+            numbers = ",".join([*address.split("."), str(announced >> 8), str(announced & 255)])
+            speaker.sendall(b"USER anonymous\r\n")  # the helper reads from the second line on
+            control.recv(100)
+            speaker.sendall(f"PORT {numbers}\r\n".encode())
+            lines.append(control.recv(100))
+        ports = {int(high) * 256 + int(low) for *_, high, low in (line.strip().split(b",") for line in lines)}
+        for port in ports:
+            with lab.server.call(
+                socket.create_connection, (GATEWAY, port), timeout=5, source_address=(SERVER, 0)
+            ) as data:
+                data.sendall(b"here you are")
+    return ports
+
+
+def test_ports_that_the_helper_drew_are_read_from_the_connection_that_came(lab, watched, clients):
+    """Three clients announce one port. The gateway's helper draws others for two, and says so in what it rewrites."""
+    with watched.run(lab):
+        ports = ask_for_data(lab, clients[:3], 50_000)
+    assert len(ports) == 3
+    assert 50_000 in ports
+    assert watched.ours() == watched.kernels()
+    assert Replay(watched).events() == told(watched.events)
+    rewritten = [describe(binding) for binding in watched.seen.bindings if binding.rewritten]
+    assert len(rewritten) == 3
+    assert all("payload rewritten in 1 packet, +" in line for line in rewritten), rewritten
+
+
+def test_errors_and_fragments_are_seen_once(lab, watched):
+    """An error from beyond is forwarded, one of the gateway's own is not; fragments go the way of their datagram."""
+    with watched.run(lab):
+        with lab.client.call(bound, (CLIENT, 0)) as speaker:
+            speaker.connect((SERVER, 9))
+            speaker.send(b"is anybody there?")
+            with pytest.raises(ConnectionRefusedError):
+                speaker.recv(100)
+        with lab.client.call(bound, (CLIENT, 0)) as traveller:
+            traveller.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+            traveller.sendto(b"no further than the gateway", (SERVER, 9))
+        with lab.server.call(bound, (SERVER, 7)) as server, lab.client.call(bound, (CLIENT, 0)) as speaker:
+            speaker.sendto(bytes(range(256)) * 20, (SERVER, 7))
+            data, asker = server.recvfrom(65535)
+            server.sendto(data, asker)
+            assert len(speaker.recv(65535)) == 5120
+    errors = len([frame for _, _, frame in frames(watched) if frame[12:14] == b"\x08\x00" and frame[23] == 1])
+    assert errors == 3, "one that was forwarded, in both captures, and the gateway's own"
+    # What could go no further made no flow: the kernel confirms only what is sent on.
+    assert watched.ours() == watched.kernels()
+    counters = watched.seen.counters
+    fragments = counters["frames"] - 2 * 4 - 2  # of which two are none's twins: to the gateway, and its error
+    assert fragments > 8
+    assert counters["pairs"] == 4, "two datagrams, an answer, an error"
+    verdicts = Replay(watched).left
+    assert verdicts["arrived"] == verdicts["departed"]
+
+
+@pytest.mark.parametrize("offset_ms", [-80, 150])
+def test_clocks_that_differ_are_set_right(lab, watched, offset_ms):
+    with watched.run(lab):
+        for name in ("ftp-active", "dnat", "tftp"):
+            load(name).run(lab)
+    shift(watched.paths[1], offset_ms * 1_000_000)
+    watched.seen = pair(*watched.paths)
+    assert watched.ours() == watched.kernels()
+    assert abs(watched.seen.pairing.clock_offset_ns(1) - offset_ms * 1_000_000) < 1_000_000
+    assert Replay(watched).events() == told(watched.events)
+
+
+def shift(path: str, by_ns: int) -> None:
+    """Set the clock of a capture wrong."""
+    with open(path, "rb") as file:
+        out = file.read(24)
+        while head := file.read(16):
+            seconds, fraction, size, length = struct.unpack("<IIII", head)
+            seconds, fraction = divmod(seconds * 1_000_000_000 + fraction + by_ns, 1_000_000_000)
+            out += struct.pack("<IIII", seconds, fraction, size, length) + file.read(size)
+    with open(path, "wb") as file:
+        file.write(out)

@@ -480,3 +480,43 @@ fn address(text: &str) -> [u8; 16] {
     out[..4].copy_from_slice(&text.parse::<Ipv4Addr>().unwrap().octets());
     out
 }
+
+#[test]
+fn every_frame_gets_its_verdict_whatever_it_holds() {
+    let mut dice = 0x2545_f491_4f6c_dd1d_u64;
+    let mut roll = move |below: u64| {
+        dice ^= dice << 13;
+        dice ^= dice >> 7;
+        dice ^= dice << 17;
+        dice % below
+    };
+    let mut seen = Captured::new();
+    let mut shown = [0_usize; 2];
+    for _ in 0..20_000 {
+        let proto = [IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_GRE, IPPROTO_SCTP, 50][roll(6) as usize];
+        let made = Made {
+            proto,
+            id: roll(3) as u16,
+            ttl: 60 + roll(4) as u8,
+            seq: roll(4) as u32,
+            flags: roll(64) as u8,
+            fragment: ([0, 0, 0, 8, 72][roll(5) as usize], roll(4) == 0),
+            ..udp(([CLIENT, SERVER][roll(2) as usize], roll(3) as u16), (GATEWAY, roll(3) as u16), &[3; 40])
+        };
+        let mut bytes = made.bytes();
+        if roll(2) == 0 {
+            let at = 20 + roll((bytes.len() - 20) as u64) as usize;
+            bytes[at] = roll(256) as u8;
+            bytes.truncate(20 + roll((bytes.len() - 19) as u64) as usize);
+        }
+        let input = roll(2) as u32;
+        shown[input as usize] += 1;
+        let time_ns = roll(40) as i64 * 100 * MS + if roll(1000) == 0 { i64::MAX / 2 } else { 0 };
+        seen.0.frame(input, time_ns, linktype::RAW, &bytes, 200);
+    }
+    seen.0.finish();
+    assert_eq!([seen.verdicts(0).len(), seen.verdicts(1).len()], shown);
+    let counters = seen.0.counters();
+    assert_eq!(counters.frames, 20_000);
+    assert_eq!(seen.0.untaken(), 0);
+}

@@ -3,6 +3,7 @@
     seen = pair("inside.pcap", "outside.pcap")
     for binding in seen.bindings:
         print(describe(binding))    # tcp 10.0.0.5:40000 leaves as 203.0.113.1:1025 towards 198.51.100.9:80
+    for event in Capture(["inside.pcap", "outside.pcap"], seen=seen).events(): ...
 
 Each forwarded packet is in both captures, as it arrived and as it left. From these twins follows how each connection
 was translated, and which frames an engine must not track a second time.
@@ -10,21 +11,22 @@ was translated, and which frames an engine must not track a second time.
 
 from __future__ import annotations
 
-import gzip
-import os
 import secrets
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import IO, TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from conntap import _core
 from conntap.errors import UsageError
+from conntap.files import open_files
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     from conntap._core import Binding
+    from conntap.files import File
 
 __all__ = ["Seen", "describe", "pair"]
 
@@ -46,8 +48,7 @@ class Seen:
         bindings: connections seen on both sides, translated or not, in order of their first packets.
         counters: frames, pairs and what had no twin, by name.
         faults: what could not be read: the path and why.
-        pairing: knows for each frame of each file whether it is to be tracked: `pairing.take(input)`; and
-            `_core.Engine.learn` takes it.
+        pairing: what `conntap.captures.Capture` needs to read the same files as one gateway's.
     """
 
     bindings: Sequence[Binding]
@@ -61,28 +62,34 @@ class Seen:
         return [binding for binding in self.bindings if binding.original != binding.left]
 
 
-def pair(*paths: str | os.PathLike[str], window_seconds: float = WINDOW_SECONDS) -> Seen:
+def pair(*paths: str | os.PathLike[str], window_seconds: float = WINDOW_SECONDS, files: Sequence[File] = ()) -> Seen:
     """Read the captures of a gateway's sides and find each packet's twin.
 
     Args:
-        paths: pcap or pcapng files, plain or gzip: one for each side, or one file that holds several interfaces.
+        paths: pcap or pcapng files, plain, gzip or zstd: one for each side, or one file that holds several interfaces.
         window_seconds: how far apart the two captures of one packet may be, clocks that differ included.
+        files: the same ones, if they have been looked at already; they must be files that can be read again.
 
     Raises:
         OSError: a file cannot be opened.
+        RecordingError: a file is no capture.
         UsageError: no file, or a window that is no time.
     """
-    if not paths:
+    if not paths and not files:
         raise UsageError("no capture was named")
     if not 0 < window_seconds < 3600:
         raise UsageError(f"a window of {window_seconds:g} s makes no sense")
     pairing = _core.Pairing(secrets.token_bytes(16), round(window_seconds * 1e9))
+    files = files or open_files(paths)
     with ExitStack() as stack:
-        files = [stack.enter_context(_open(path)) for path in paths]
-        faults = pairing.captures(len(files), lambda file: files[file].read(CHUNK))
+        sources = [stack.enter_context(closing(file.open())) for file in files]
+        faults = [
+            (files[at].name, reason)
+            for at, reason in pairing.captures(len(sources), lambda at: sources[at].read(CHUNK))
+        ]
+        faults += [(source.name, source.fault) for source in sources if source.fault]
     pairing.finish()
-    named = [(os.fspath(paths[file]), reason) for file, reason in faults]
-    return Seen(pairing.bindings(), pairing.counters, named, pairing)
+    return Seen(pairing.bindings(), pairing.counters, faults, pairing)
 
 
 def describe(binding: Binding) -> str:
@@ -126,10 +133,3 @@ def _end(address: bytes, port: int, l4proto: int) -> str:
     if l4proto not in PORTS:
         return f"{text} key {port}" if port else text
     return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"
-
-
-def _open(path: str | os.PathLike[str]) -> IO[bytes]:
-    file = open(path, "rb")
-    if file.peek(2)[:2] == b"\x1f\x8b":
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
-    return file

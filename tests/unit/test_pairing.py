@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from conntap.captures import Capture
 from conntap.errors import UsageError
 from conntap.lab.scenarios.packets import internet_checksum
+from conntap.model import Status
 from conntap.pairing import Seen, describe, pair
+from conntap.tracker import Setup
 
 CLIENT, GATEWAY, SERVER = "10.0.0.5", "203.0.113.1", "198.51.100.9"
 TCP, UDP, ICMP, GRE = 6, 17, 1, 47
@@ -91,7 +94,10 @@ def test_both_ends_can_be_translated(tmp_path):
 
 def test_a_plain_router_translates_nothing(tmp_path):
     data = syn(40000, 80)
-    came, left = packet("2001:db8::5", "2001:db8::9", TCP, data), packet("2001:db8::5", "2001:db8::9", TCP, data, ttl=63)
+    came, left = (
+        packet("2001:db8::5", "2001:db8::9", TCP, data),
+        packet("2001:db8::5", "2001:db8::9", TCP, data, ttl=63),
+    )
     assert told(tmp_path, came, left) == "tcp [2001:db8::5]:40000 → [2001:db8::9]:80 passes untranslated"
     assert sides(tmp_path, came, left).translated == []
 
@@ -143,13 +149,38 @@ def test_one_file_of_two_interfaces_will_do_compressed_or_not(tmp_path):
 
 
 def test_what_cannot_be_read_is_named(tmp_path):
-    broken = tmp_path / "broken.pcap"
-    broken.write_bytes(b"this is no capture at all")
-    good = tmp_path / "good.pcap"
-    good.write_bytes(pcap((0, packet(CLIENT, SERVER, TCP, syn(1, 2)))))
+    broken, good = tmp_path / "broken.pcap", tmp_path / "good.pcap"
+    whole = pcap((0, packet(CLIENT, SERVER, TCP, syn(1, 2))), (9, packet(CLIENT, SERVER, TCP, syn(3, 4))))
+    broken.write_bytes(whole[:-7])
+    good.write_bytes(pcap((40, packet(GATEWAY, SERVER, TCP, syn(1, 2), ttl=63))))
     seen = pair(broken, good)
     assert [path for path, _ in seen.faults] == [str(broken)]
-    assert seen.counters["frames"] == 1
+    assert (seen.counters["frames"], seen.counters["pairs"]) == (2, 1)
+
+
+def test_a_capture_of_both_sides_tracks_each_packet_once_translated_as_it_was(tmp_path):
+    inside, outside = tmp_path / "inside.pcap", tmp_path / "outside.pcap"
+    question, answer = udp(5000, 53, b"a long enough question"), udp(53, 5000, b"a long enough answer")
+    inside.write_bytes(
+        pcap((0, packet(CLIENT, SERVER, UDP, question)), (540, packet(SERVER, CLIENT, UDP, answer, ttl=56)))
+    )
+    outside.write_bytes(
+        pcap((40, packet(GATEWAY, SERVER, UDP, question, ttl=63)), (500, packet(SERVER, GATEWAY, UDP, answer, ttl=57)))
+    )
+    seen = pair(inside, outside)
+    capture = Capture([inside, outside], Setup(settings={"checksum": 0}), seen=seen)
+    told = [
+        (event.kind, str(event.flow.original.src), str(event.flow.reply.dst), event.flow.status)
+        for event in capture.events()
+        if event.flow is not None
+    ]
+    done = Status.CONFIRMED | Status.SRC_NAT | Status.SRC_NAT_DONE | Status.DST_NAT_DONE
+    assert told == [
+        ("NEW", CLIENT, GATEWAY, done),
+        ("UPDATE", CLIENT, GATEWAY, done | Status.SEEN_REPLY),
+    ]
+    assert (capture.counters["packets"], capture.counters["departed"]) == (2, 2)
+    assert len(list(Capture([inside, outside]).events())) > 2, "without it each side makes its own flow"
 
 
 def test_a_window_that_is_no_time_is_refused(tmp_path):

@@ -50,7 +50,8 @@ struct Trouble {
     millis: u64,
 }
 
-const EASY: Trouble = Trouble { connections: 2_000, loss: 0, no_id: 0, same: 0, slow: 0, outside_clock_ns: 0, millis: 2_000 };
+const EASY: Trouble =
+    Trouble { connections: 2_000, loss: 0, no_id: 0, same: 0, slow: 0, outside_clock_ns: 0, millis: 2_000 };
 
 type End = ([u8; 4], u16);
 

@@ -8,6 +8,7 @@ mod errors;
 mod fields;
 mod filter;
 mod kernel;
+mod packets;
 mod pairing;
 mod recording;
 mod rows;
@@ -30,6 +31,8 @@ mod _core {
     use super::filter::Filter;
     #[pymodule_export]
     use super::kernel::{Dump, Listener, Requests};
+    #[pymodule_export]
+    use super::packets::{PacketCapture, PacketReader, PacketWriter, Trace, TracedPacket, first_linktype};
     #[pymodule_export]
     use super::pairing::{Binding, Pairing};
     #[pymodule_export]

@@ -1,6 +1,7 @@
 //! `Pairing`: captures of both sides of a gateway, put together. Files are read by the caller.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use conntap_core::capture::{Merge, Next};
 use conntap_core::pairing as core;
@@ -12,9 +13,34 @@ use crate::engine::tuple_parts;
 
 /// Finds each packet's twin on the other side of the gateway.
 #[pyclass(frozen, module = "conntap._core")]
-pub struct Pairing(Mutex<core::Pairing>);
+pub struct Pairing(Arc<Mutex<core::Pairing>>);
+
+/// Which frames of a second walk over the same captures are to be passed over.
+pub struct Departed {
+    pairing: Arc<Mutex<core::Pairing>>,
+    /// Frames that have come, by input.
+    numbers: BTreeMap<u32, u64>,
+}
+
+impl Departed {
+    /// Whether the next frame of this file and interface has been seen when it came.
+    pub fn next(&mut self, files: usize, file: usize, interface: u32) -> bool {
+        let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let input = core::Pairing::input_of(narrow(files), narrow(file), interface);
+        let number = self.numbers.entry(input).or_default();
+        let pairing = self.pairing.lock().unwrap_or_else(PoisonError::into_inner);
+        let verdict = pairing.verdict(input, *number);
+        *number = number.saturating_add(1);
+        verdict == Some(core::Verdict::Departed)
+    }
+}
 
 impl Pairing {
+    /// For a second walk.
+    pub fn departed(&self) -> Departed {
+        Departed { pairing: Arc::clone(&self.0), numbers: BTreeMap::new() }
+    }
+
     pub fn lock(&self) -> MutexGuard<'_, core::Pairing> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -44,7 +70,8 @@ impl Pairing {
         let seed = u128::from_le_bytes(seed);
         #[allow(clippy::cast_possible_truncation)] // the halves
         let seed = [seed as u64, (seed >> 64) as u64];
-        Self(Mutex::new(core::Pairing::new(core::Limits { window_ns, ..core::Limits::default() }, seed)))
+        let limits = core::Limits { window_ns, ..core::Limits::default() };
+        Self(Arc::new(Mutex::new(core::Pairing::new(limits, seed))))
     }
 
     /// Show the next frame of a file or interface.
@@ -84,7 +111,8 @@ impl Pairing {
     fn bindings(&self, py: Python<'_>) -> PyResult<Vec<Binding>> {
         let found: Vec<core::Binding> = self.lock().bindings().collect();
         let bound = |binding: core::Binding| {
-            let core::Binding { original, left, came_by, went_by, since_ns, pairs, rewritten, grown, ambiguous } = binding;
+            let core::Binding { original, left, came_by, went_by, since_ns, pairs, rewritten, grown, ambiguous } =
+                binding;
             let original = tuple_parts(py, &original).into_pyobject(py)?.into_any().unbind();
             let left = tuple_parts(py, &left).into_pyobject(py)?.into_any().unbind();
             Ok(Binding { original, left, came_by, went_by, since_ns, pairs, rewritten, grown, ambiguous })

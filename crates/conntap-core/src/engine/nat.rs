@@ -100,10 +100,9 @@ impl Engine {
         if let Some(left) = self.left_as(flow) {
             return self.translate_as(flow, &left);
         }
-        for (manip, done, interface) in [
-            (Manip::Destination, IPS_DST_NAT_DONE, came_by),
-            (Manip::Source, IPS_SRC_NAT_DONE, goes_by),
-        ] {
+        for (manip, done, interface) in
+            [(Manip::Destination, IPS_DST_NAT_DONE, came_by), (Manip::Source, IPS_SRC_NAT_DONE, goes_by)]
+        {
             if flow.has(done) {
                 continue; // its expectation said how
             }
@@ -229,7 +228,8 @@ impl Engine {
                 }
             }
             (
-                IPPROTO_ICMP | IPPROTO_ICMPV6 | IPPROTO_GRE | IPPROTO_TCP | IPPROTO_UDP | IPPROTO_UDPLITE | IPPROTO_SCTP,
+                IPPROTO_ICMP | IPPROTO_ICMPV6 | IPPROTO_GRE | IPPROTO_TCP | IPPROTO_UDP | IPPROTO_UDPLITE
+                | IPPROTO_SCTP,
                 Some((low, high)),
             ) => {
                 let (low, high) = (low.min(high), low.max(high));
@@ -267,8 +267,7 @@ impl Engine {
             Function::FollowMaster => {
                 let source = Range { addresses: one(from_child.dst), ..Range::default() };
                 self.setup(flow, Manip::Source, &source);
-                let destination =
-                    Range { addresses: one(from_child.src), ports: saved_port, ..Range::default() };
+                let destination = Range { addresses: one(from_child.src), ports: saved_port, ..Range::default() };
                 self.setup(flow, Manip::Destination, &destination);
             }
             // Source: nf_nat_sip_expected.

@@ -175,8 +175,7 @@ impl Flows {
                     old.replaced = true;
                 }
             } else {
-                let rehash =
-                    |entry: &u32| place_of(list, *entry).map_or(0, |(input, key)| hash(input, &key, *seed));
+                let rehash = |entry: &u32| place_of(list, *entry).map_or(0, |(input, key)| hash(input, &key, *seed));
                 index.insert_unique(code, entry, rehash);
             }
         }

@@ -72,7 +72,14 @@ impl Lanes {
         Some(verdict)
     }
 
-    /// How many of each verdict wait to be taken.
+    /// The verdict of a frame that has not been taken; None: it is not known yet, or there is no such frame.
+    pub fn get(&self, place: Place) -> Option<Verdict> {
+        let lane = self.0.get(&place.input)?;
+        let at = usize::try_from(place.number.checked_sub(lane.taken)?).ok()?;
+        *lane.verdicts.get(at)?
+    }
+
+    /// How many verdicts have not been taken.
     pub fn waiting(&self) -> usize {
         self.0.values().map(|lane| lane.verdicts.len()).fold(0, usize::saturating_add)
     }

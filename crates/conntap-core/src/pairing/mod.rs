@@ -8,8 +8,8 @@
 //! - **a verdict** for each frame ([`Verdict`]): those that leave are to be skipped, since the gateway's own tracking
 //!   saw the packet once, when it came.
 //!
-//! For files that is a first pass: show all frames, [`Pairing::finish`], then [`Pairing::take`] a verdict for each
-//! frame of each input in its order while the engine is run. Live it is a delay: a verdict that can be taken is final,
+//! For files that is a first pass: show all frames, [`Pairing::finish`], then ask for the [`Pairing::verdict`] of each
+//! frame while the engine is run. Live it is a delay: a verdict that can be taken ([`Pairing::take`]) is final,
 //! and it takes a window and a quarter at most to become known (no time at all for packets of connections that were seen
 //! on both sides).
 //!
@@ -157,6 +157,13 @@ impl Pairing {
     #[inline]
     pub fn take(&mut self, input: u32) -> Option<Verdict> {
         self.lanes.take(input)
+    }
+
+    /// The verdict of an input's frame by its number, from 0 on: for a second pass, which may be made again.
+    #[inline]
+    #[must_use]
+    pub fn verdict(&self, input: u32, number: u64) -> Option<Verdict> {
+        self.lanes.get(Place { input, number })
     }
 
     /// Frames whose verdict has not been taken.

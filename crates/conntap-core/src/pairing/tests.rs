@@ -1,8 +1,8 @@
 use std::net::Ipv4Addr;
 
 use super::*;
-use crate::model::Content;
 use crate::engine::{Engine, Input, Key, Settings, State, Step};
+use crate::model::Content;
 use crate::packet::{decode_ip, linktype};
 use crate::wire::constants::*;
 
@@ -30,7 +30,17 @@ struct Made {
 }
 
 fn udp(src: (&'static str, u16), dst: (&'static str, u16), payload: &[u8]) -> Made {
-    Made { src, dst, proto: IPPROTO_UDP, id: 0, ttl: 64, seq: 0, flags: 0, payload: payload.to_vec(), fragment: (0, false) }
+    Made {
+        src,
+        dst,
+        proto: IPPROTO_UDP,
+        id: 0,
+        ttl: 64,
+        seq: 0,
+        flags: 0,
+        payload: payload.to_vec(),
+        fragment: (0, false),
+    }
 }
 
 fn tcp(src: (&'static str, u16), dst: (&'static str, u16), flags: u8, seq: u32, payload: &[u8]) -> Made {
@@ -417,7 +427,8 @@ fn flow_of(engine: &mut Engine, made: &Made, time_ns: i64) -> (State, String, St
     }
     let (original, reply, status) = found.unwrap();
     let side = |tuple: &crate::model::Tuple| {
-        format!("{}:{}", tuple.src.unwrap(), tuple.sport.unwrap()) + &format!(">{}:{}", tuple.dst.unwrap(), tuple.dport.unwrap())
+        format!("{}:{}", tuple.src.unwrap(), tuple.sport.unwrap())
+            + &format!(">{}:{}", tuple.dst.unwrap(), tuple.dport.unwrap())
     };
     (outcome.state, side(&original), side(&reply), status.unwrap())
 }
@@ -470,8 +481,9 @@ fn the_engine_takes_the_binding_of_the_time() {
     };
     engine.learn(&key(CLIENT, 5000), &key(GATEWAY, 2222), 500_000 * MS);
     engine.learn(&key(CLIENT, 5000), &key(GATEWAY, 1111), 1_000 * MS);
-    let replies: Vec<String> =
-        [0, 100_000, 500_000].map(|at| flow_of(&mut engine, &ask, at * MS).2.split('>').next_back().unwrap().into()).into();
+    let replies: Vec<String> = [0, 100_000, 500_000]
+        .map(|at| flow_of(&mut engine, &ask, at * MS).2.split('>').next_back().unwrap().into())
+        .into();
     assert_eq!(replies, ["203.0.113.1:1111", "203.0.113.1:1111", "203.0.113.1:2222"]);
 }
 

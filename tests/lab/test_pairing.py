@@ -146,15 +146,6 @@ def watched(tmp_path) -> Watched:
     return Watched(tmp_path)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_bindings_are_the_kernels_tuples(lab, watched, name):
-    with watched.run(lab):
-        load(name).run(lab)
-    assert watched.ours() == watched.kernels()
-    assert watched.ours(), "the kernel has seen something"
-    assert watched.seen.counters["ambiguous"] == 0
-
-
 @pytest.fixture
 def clients(lab) -> Iterator[list[str]]:
     """Addresses of the client's host, as if there were as many hosts."""
@@ -325,10 +316,13 @@ def told(events: Iterable[Event]) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_engine_tells_what_the_gateways_kernel_told(lab, watched, name):
+def test_bindings_are_the_kernels_tuples_and_the_engine_tells_its_events(lab, watched, name):
     """Connections with translation, status and state, expectations and their masters, in the kernel's order."""
     with watched.run(lab):
         load(name).run(lab)
+    assert watched.ours() == watched.kernels()
+    assert watched.ours(), "the kernel has seen something"
+    assert watched.seen.counters["ambiguous"] == 0
     replay = Replay(watched)
     assert replay.events == told(watched.events)
     assert replay.counters["departed"] == watched.seen.counters["pairs"], "nothing is cut up by offloading here"

@@ -280,6 +280,31 @@ fn a_packet_that_turns_back_on_one_wire_pairs_though_both_ends_change() {
 }
 
 #[test]
+fn one_capture_of_all_interfaces_will_do() {
+    let (ask, plain) = (udp((CLIENT, 5000), (SERVER, 53), b"translated"), udp((CLIENT, 5000), (SERVER, 54), b"not"));
+    let answer = udp((SERVER, 53), (GATEWAY, 5000), b"an answer");
+    let mut seen = Captured::new();
+    seen.see(INSIDE, 0, &ask).see(INSIDE, 30 * US, &ask.left((GATEWAY, 5000), (SERVER, 53)));
+    seen.see(INSIDE, MS, &answer).see(INSIDE, MS + 30 * US, &answer.left((SERVER, 53), (CLIENT, 5000)));
+    seen.see(INSIDE, 2 * MS, &plain).see(INSIDE, 2 * MS + 30 * US, &plain.left(plain.src, plain.dst));
+    assert_eq!(seen.verdicts(INSIDE), [Arrived, Departed, Arrived, Departed, Arrived, Departed]);
+    assert_eq!(seen.bound(), ["10.0.0.5:5000>198.51.100.9:53 → 203.0.113.1:5000>198.51.100.9:53"]);
+}
+
+#[test]
+fn a_gateway_that_leaves_the_ttl_is_understood_by_time() {
+    let syn = tcp((CLIENT, 4000), (SERVER, 80), SYN, 99, b"");
+    let data = tcp((CLIENT, 4000), (SERVER, 80), PSH_ACK, 100, b"data").id(7);
+    let bridged = |made: &Made| Made { ttl: 64, ..made.left((GATEWAY, 4000), (SERVER, 80)) };
+    let mut seen = Captured::new();
+    seen.forward(INSIDE, 0, &syn, &bridged(&syn));
+    // Now that the connection is known, even a wrong clock does not matter.
+    seen.see(OUTSIDE, MS, &bridged(&data)).see(INSIDE, 2 * MS, &data);
+    assert_eq!((seen.verdicts(INSIDE), seen.verdicts(OUTSIDE)), (vec![Arrived; 2], vec![Departed; 2]));
+    assert_eq!(seen.0.bindings().next().unwrap().pairs, 2);
+}
+
+#[test]
 fn a_repetition_on_one_wire_is_no_twin() {
     let syn = tcp((CLIENT, 4000), (SERVER, 80), SYN, 99, b"");
     let mut seen = Captured::new();

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from conntap.filter import Filter
+    from conntap.pairing import Seen
     from conntap.sent import SentPackets
 
 __all__ = ["Capture"]
@@ -39,7 +40,7 @@ class Capture:
         now_ns: of the last walk: the time of its last packet, or to which `drain` let it go on.
     """
 
-    __slots__ = ("_drain", "_files", "_setup", "counters", "faults", "now_ns", "paths", "sample")
+    __slots__ = ("_drain", "_files", "_seen", "_setup", "counters", "faults", "now_ns", "paths", "sample")
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class Capture:
         *,
         drain: bool = False,
         files: Sequence[File] = (),
+        seen: Seen | None = None,
     ) -> None:
         """Open captures.
 
@@ -56,6 +58,8 @@ class Capture:
             setup: what the engine is told; None: the kernel's defaults, with counters and times.
             drain: behind the last packet let time go by until every connection has ended.
             files: the same ones, if they have been looked at already.
+            seen: what `conntap.pairing.pair` found in the same files: they are the sides of one gateway, each packet is
+                tracked once, and connections are translated as the gateway translated them.
 
         Raises:
             OSError: a file cannot be opened.
@@ -65,6 +69,7 @@ class Capture:
         self._files = list(files) or open_files(paths)
         self._setup = setup or COUNTED
         self._drain = drain
+        self._seen = seen
         self.paths = [file.name for file in self._files]
         self.counters: dict[str, int] = {}
         self.faults: list[str] = []
@@ -116,7 +121,10 @@ class Capture:
         trace: _core.Trace | None = None,
         sent: SentPackets | None = None,
     ) -> Iterator[_core.Batch]:
-        engine, reader = tracker.engine, _core.PacketReader(len(self._files))
+        engine, pairing = tracker.engine, self._seen and self._seen.pairing
+        reader = _core.PacketReader(len(self._files), pairing=pairing)
+        if pairing is not None:
+            engine.learn(pairing)
         writer = sent and sent.writer
         sources = [file.open() for file in self._files]
         self.faults = []

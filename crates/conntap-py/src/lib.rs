@@ -9,6 +9,7 @@ mod fields;
 mod filter;
 mod kernel;
 mod packets;
+mod pairing;
 mod recording;
 mod rows;
 mod system;
@@ -32,6 +33,8 @@ mod _core {
     use super::kernel::{Dump, Listener, Requests};
     #[pymodule_export]
     use super::packets::{PacketCapture, PacketReader, PacketWriter, Trace, TracedPacket, first_linktype};
+    #[pymodule_export]
+    use super::pairing::{Binding, Pairing};
     #[pymodule_export]
     use super::recording::{Recorder, RecordingReader};
     #[pymodule_export]

@@ -225,6 +225,11 @@ impl Engine {
             Err(why)
         };
         let Some(flow) = self.call_flow() else { return refuse(self, Refused::Full) };
+        let mut as_announced = *wanted;
+        if let Some(port) = self.announced(wanted) {
+            as_announced.key.dport = port;
+        }
+        let wanted = &as_announced;
         let (master, helper) = ((flow.orig, flow.id), flow.helper());
         match self.expects.check(wanted, master.1) {
             Check::Free => {}

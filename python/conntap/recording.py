@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from conntap.captures import Capture
-    from conntap.files import Source
     from conntap.filter import Filter
     from conntap.tracker import Setup
 
@@ -58,15 +57,6 @@ def replay(*paths: str | os.PathLike[str], setup: Setup | None = None, drain: bo
     from conntap.captures import Capture  # a recording needs no engine
 
     return Capture(paths, setup, drain=drain, files=files)
-
-
-def is_recording(source: Source) -> bool:
-    """Does the file hold netlink messages, and not packets?
-
-    Raises:
-        RecordingError: it holds neither.
-    """
-    return source.linktype() == LINKTYPE_NETLINK
 
 
 class Recording:

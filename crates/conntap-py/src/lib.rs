@@ -2,6 +2,7 @@
 
 mod address;
 mod arrow;
+mod bare;
 mod batch;
 mod engine;
 mod errors;
@@ -23,6 +24,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use super::arrow::{ArrowTable, ColumnsBuilder, arrow_schema};
+    #[pymodule_export]
+    use super::bare::BarePackets;
     #[pymodule_export]
     use super::batch::{Batch, Rows};
     #[pymodule_export]

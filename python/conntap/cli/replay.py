@@ -105,11 +105,16 @@ def check_places(files: list[str], write: str | None, packets: str | None) -> No
 
     if packets == "-":
         raise UsageError("-w - : stdout has the rows", hint="name a file for the packets")
+
+    def same(one: str, other: str) -> bool:
+        if os.path.exists(one) and os.path.exists(other):
+            return os.path.samefile(one, other)
+        return os.path.realpath(one) == os.path.realpath(other)
+
     taken = [path for path in files if path != "-"]
-    for path in filter(None, (write, packets)):
-        here = os.path.realpath(path)
-        if any(os.path.realpath(other) == here for other in taken):
-            raise UsageError(f"{path} cannot be read and written at once", hint="choose another name")
+    for path in (path for path in (write, packets) if path not in (None, "-")):
+        if any(same(path, other) for other in taken):
+            raise UsageError(f"{path} cannot be used twice", hint="choose another name")
         taken.append(path)
 
 

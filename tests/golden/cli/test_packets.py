@@ -129,6 +129,8 @@ CASES = {
     "error-packets-stdout": "replay @tcp_basic -w -",
     "error-packets-exists": "replay @tcp_basic -w holiday.jpg",
     "error-packets-input": "replay ./copy.pcap -w copy.pcap --overwrite",
+    "error-packets-link": "replay @copy -w link.pcap --overwrite",
+    "error-write-input": "replay ./copy.pcap --write copy.pcap --overwrite",
     "error-packets-write": "replay @tcp_basic -w out --write ./out",
     "error-list-netns": "list @tcp_basic --netns x",
     "error-list-zero": "list @tcp_basic --zero",
@@ -171,6 +173,7 @@ def workplace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]
     }
     for name, content in files.values():
         (tmp_path / name).write_bytes(content)
+    (tmp_path / "link.pcap").hardlink_to(tmp_path / "copy.pcap")
     return {place: name for place, (name, _) in files.items()} | {"@recording": str(SAMPLES)}
 
 

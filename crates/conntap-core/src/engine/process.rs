@@ -9,6 +9,7 @@ use super::flow::{Extra, Flow, event};
 use super::helper::{Stage, Suspended};
 use super::icmp::{self, Class};
 use super::key::{Direction, Key};
+use super::refragment::Arrived;
 use super::rewrite;
 use super::seconds;
 use super::table::Slot;
@@ -69,6 +70,7 @@ impl Engine {
     pub fn refused(&mut self, error: PacketError) -> Outcome {
         count(&mut self.counters.packets);
         count(&mut self.counters.not_ip);
+        self.forwarded.clear();
         Outcome { state: State::Unseen, reason: Reason::Ip(error), dropped: true, flow: None }
     }
 
@@ -81,6 +83,7 @@ impl Engine {
             count(&mut self.counters.cut);
         }
         self.forwarded.clear();
+        self.arrived = None;
         self.interfaces = (input.came_by, input.goes_by);
         if input.packet.needs_reassembly() {
             return self.fragment(input);
@@ -99,8 +102,14 @@ impl Engine {
     fn fragment(&mut self, input: &Input<'_>) -> Step {
         let unseen = |reason| Step::Done(Outcome { state: State::Unseen, reason, dropped: true, flow: None });
         match self.fragments.push(&input.packet, self.now_ns) {
-            Reassembled::Whole(bytes) => match decode_rebuilt(&bytes) {
-                Ok(packet) => self.whole(&packet, input.zone),
+            Reassembled::Whole(datagram) => match decode_rebuilt(&datagram.bytes) {
+                Ok(packet) => {
+                    if self.forward {
+                        let arrived = Arrived::new(datagram.pieces, &packet, self.settings.checksum);
+                        self.arrived = Some(Box::new(arrived));
+                    }
+                    self.whole(&packet, input.zone)
+                }
                 Err(error) => unseen(Reason::Ip(error)),
             },
             Reassembled::Queued => {
@@ -158,12 +167,18 @@ impl Engine {
         if packet.dst != flow.tuple(direction).dst {
             return self.invalid(packet, Reason::QuoteElsewhere);
         }
-        let mut dropped = false;
+        let (id, mut dropped) = (flow.id, false);
         if self.forward {
-            self.forwarded = packet.ip.to_vec();
-            dropped = rewrite::translate_error(&mut self.forwarded, packet, flow, direction).is_none();
+            let mut bytes = packet.ip.to_vec();
+            match rewrite::translate_error(&mut bytes, packet, flow, direction) {
+                Some(written) => {
+                    self.wrote(written);
+                    self.forwarded = bytes;
+                }
+                None => dropped = true,
+            }
         }
-        let flow = Some((flow.id, direction));
+        let flow = Some((id, direction));
         Step::Done(Outcome { state: State::Related, reason: Reason::ErrorAboutFlow, dropped, flow })
     }
 
@@ -299,7 +314,8 @@ impl Engine {
         if self.forward {
             self.forwarded = packet.ip.to_vec();
             if let Some(flow) = self.table.get(slot) {
-                let _ = rewrite::translate(&mut self.forwarded, packet, flow, found.direction);
+                let translated = rewrite::translate(&mut self.forwarded, packet, flow, found.direction);
+                self.wrote(translated.unwrap_or_default());
             }
         }
         let id = self.destroy(slot).map_or(0, |flow| flow.id);
@@ -334,9 +350,8 @@ impl Engine {
                 adjust = flow.has(IPS_SEQ_ADJUST);
                 rewrite::translate(&mut bytes, packet, flow, direction)
             });
-            if translated.is_none() {
-                return self.untranslated(found);
-            }
+            let Some(written) = translated else { return self.untranslated(found) };
+            self.wrote(written);
             self.forwarded = bytes;
         }
         let helper = self.flow_mut(&mut found.place).and_then(|flow| flow.helper());
@@ -392,7 +407,8 @@ impl Engine {
     pub(super) fn adjust_forwarded(&mut self, place: &mut Place, direction: Direction, l4_at: usize) {
         let mut bytes = std::mem::take(&mut self.forwarded);
         if let Some(flow) = self.flow_mut(place) {
-            rewrite::adjust_sequence(&mut bytes, l4_at, flow, direction);
+            let written = rewrite::adjust_sequence(&mut bytes, l4_at, flow, direction);
+            self.wrote(written);
         }
         self.forwarded = bytes;
     }
@@ -406,6 +422,7 @@ impl Engine {
                 Some(slot) => slot,
                 None => {
                     count(&mut self.counters.insert_failed);
+                    self.forwarded.clear();
                     let reason = Reason::TupleTaken;
                     return Step::Done(Outcome { state: found.state, reason, dropped: true, flow: None });
                 }

@@ -61,7 +61,7 @@ class EngineSubject:
         )
         return Answer(
             messages(self.engine.take_events()),
-            [] if dropped else [self.engine.forwarded],
+            [] if dropped else self.engine.forwarded,
             "" if state == "UNSEEN" else state.lower(),
             [*messages(self.engine.flows()), *messages(self.engine.expectations())] if self._tables else None,
         )

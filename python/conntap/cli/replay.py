@@ -1,66 +1,149 @@
-"""`conntap replay`: what a recording holds, on any machine, without privilege."""
+"""`conntap replay`: what a recording or a packet capture holds, on any machine, without privilege."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from conntap.cli.options import filter_argument, output_options, stream_options
+from conntap.cli.engine import (
+    engine_options,
+    files_and_filter,
+    make_setup,
+    refuse_engine_options,
+    take_engine_options,
+)
+from conntap.cli.options import output_options, stream_options
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from conntap import _core
+    from conntap.captures import Capture
     from conntap.cli.io import IO
+    from conntap.recording import Recording
+    from conntap.sent import SentPackets
 
 __all__ = ["replay"]
 
 
-@click.command(epilog="Example: conntap replay ftp.pcapng --json 'dport 21'")
-@click.argument("path", metavar="FILE")
-@filter_argument
+@click.command(
+    epilog="Examples: conntap replay ftp.pcapng --json 'dport 21' · "
+    "conntap replay in.pcap --helper ftp --masquerade 203.0.113.1 -w out.pcap"
+)
+@click.argument("words", nargs=-1, required=True, metavar="FILE... [FILTER]...")
 @output_options
 @stream_options
 @click.option("--write", metavar="FILE", help="Write the rows that match to a new recording instead.")
-@click.option("--overwrite", is_flag=True, help="Replace that FILE if it exists.")
+@click.option("-w", "--packets", metavar="FILE", help="Also write the packets as the gateway would send them.")
+@click.option("--overwrite", is_flag=True, help="Replace those FILEs if they exist.")
+@click.option("--drain", is_flag=True, help="Packets: let time go on behind the last one until all connections ended.")
+@engine_options
 @click.pass_obj
 def replay(
     io: IO,
-    path: str,
     words: tuple[str, ...],
     count: int | None,
     duration: float | None,
     summary: str | None,
     write: str | None,
+    packets: str | None,
     overwrite: bool,
-    **output: Any,
+    drain: bool,
+    **options: Any,
 ) -> None:
-    """Show what FILE holds ("-" for stdin)."""
+    """Show what FILE holds ("-" for stdin): a recording, or packets, of which the engine says what the kernel would.
+
+    Several packet captures are read in order of time.
+    """
     from conntap.cli.output import make_formatter
     from conntap.cli.stream import Stream
     from conntap.errors import RecordingError, UsageError
-    from conntap.recording import Recording, RecordWriter
+    from conntap.recording import RecordWriter
+    from conntap.sent import SentPackets
 
-    try:
-        recording = Recording(path)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
+    engine = take_engine_options(options)
+    files, where = files_and_filter(words, first=True)
+    check_places(files, write, packets)
     stream = Stream(io, count=count, duration=duration, summary=summary)
-    batches = cast("Generator[_core.Batch]", recording.batches(" ".join(words)))  # it can be closed
     try:
-        with stream:
+        opened = open_files(io, files, engine, drain=drain, packets=packets)
+    except Exception:
+        stream.finish({})  # a wrong file is an end, too
+        raise
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(stream)
+            sent = stack.enter_context(SentPackets(packets, overwrite=overwrite)) if packets else None
+            batches = walk(opened, where, sent)
+            stack.callback(batches.close)
             if write:
-                with RecordWriter(write, overwrite=overwrite, where=" ".join(words)) as file:
-                    stream.finite(batches, file.write)
+                file = stack.enter_context(RecordWriter(write, overwrite=overwrite, where=where))
+                stream.finite(batches, file.write)
             else:
-                formatter = make_formatter(io, **output)
+                formatter = make_formatter(io, **options)
                 stream.finite(batches, lambda batch: io.write(formatter.format(batch)))
                 stream.end(formatter)
     except RecordingError as error:
         raise UsageError(str(error), hint=error.hint) from error  # the file's name was the mistake
     finally:
-        batches.close()
-        for fault in recording.faults if stream.ended_by != "error" else []:
-            io.say(f"warning: {path} {fault}")
-        stream.finish(recording.counters, sample=recording.sample)
+        for fault in opened.faults if stream.ended_by != "error" else []:
+            io.say(f"warning: {fault}")
+        stream.finish(opened.counters, sample=opened.sample)
+
+
+def check_places(files: list[str], write: str | None, packets: str | None) -> None:
+    """Refuse to write where something is read, or two things to one place.
+
+    Raises:
+        UsageError: a file would be destroyed.
+    """
+    import os
+
+    from conntap.errors import UsageError
+
+    if packets == "-":
+        raise UsageError("-w - : stdout has the rows", hint="name a file for the packets")
+    taken = [path for path in files if path != "-"]
+    for path in filter(None, (write, packets)):
+        here = os.path.realpath(path)
+        if any(os.path.realpath(other) == here for other in taken):
+            raise UsageError(f"{path} cannot be read and written at once", hint="choose another name")
+        taken.append(path)
+
+
+def open_files(
+    io: IO, files: list[str], engine: dict[str, Any], *, drain: bool, packets: str | None
+) -> Recording | Capture:
+    """Open what the command names.
+
+    Raises:
+        UsageError: a file cannot be opened, is neither recording nor capture, or an option does not go with it.
+    """
+    from conntap.errors import RecordingError, UsageError
+    from conntap.recording import Recording
+    from conntap.recording import replay as open_replay
+
+    setup = make_setup(io, engine) if any(engine.values()) else None
+    try:
+        opened = open_replay(*files, setup=setup, drain=drain)
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}") from error
+    except RecordingError as error:
+        raise UsageError(str(error), hint=error.hint) from error
+    if isinstance(opened, Recording):
+        refuse_engine_options(engine, f"packets, and {opened.path} is a recording")
+        for option, given in (("-w", packets), ("--drain", drain)):
+            if given:
+                raise click.UsageError(f"{option} goes with packets, and {opened.path} is a recording")
+    return opened
+
+
+def walk(opened: Recording | Capture, where: str, sent: SentPackets | None) -> Generator[_core.Batch]:
+    """The batches; of a capture, with its packets written."""
+    from conntap.recording import Recording
+
+    if isinstance(opened, Recording):
+        return cast("Generator[_core.Batch]", opened.batches(where))
+    return cast("Generator[_core.Batch]", opened.batches(where, sent=sent))

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from conntap.cli.engine import engine_options, refuse_engine_options, take_engine_options
 from conntap.cli.options import filter_argument, listen_options, netns_option, output_options, stream_options
+from conntap.cli.packets import listen_interface
 
 if TYPE_CHECKING:
     from conntap.cli.io import IO
@@ -21,19 +24,41 @@ __all__ = ["watch"]
 @stream_options
 @listen_options
 @netns_option
+@click.option("-i", "--interface", metavar="NAME", help='Track this interface\'s packets here instead ("any": all).')
+@click.option("--promiscuous", is_flag=True, help="With -i: also what is addressed to others.")
+@engine_options
 @click.option("--explain", is_flag=True, help="Say what the kernel filters and what is filtered here, and stop.")
-@click.pass_obj
-def watch(io: IO, words: tuple[str, ...], explain: bool, **options: Any) -> None:
+@click.pass_context
+def watch(
+    ctx: click.Context,
+    words: tuple[str, ...],
+    explain: bool,
+    interface: str | None,
+    promiscuous: bool,
+    **options: Any,
+) -> None:
     """See connections and expectations as they begin (+), change (~) and end (-).
 
     FILTER selects: see docs/filter.md.
     """
     from conntap.filter import Filter
 
+    io: IO = ctx.obj
     text = " ".join(words)
     if explain:
         io.write(Filter(text).explain().rstrip().encode() + b"\n")
         return
+    engine = take_engine_options(options)
+    if interface is not None:
+        for name, option in (("reliable", "--reliable"), ("buffer_bytes", "--buffer")):
+            if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                raise click.UsageError(f"{option} goes with the kernel's events, not with -i")
+            del options[name]
+        listen_interface(io, text, interface=interface, promiscuous=promiscuous, engine=engine, **options)
+        return
+    if promiscuous:
+        raise click.UsageError("--promiscuous goes with -i")
+    refuse_engine_options(engine, "-i")
     listen(io, text, **options)
 
 

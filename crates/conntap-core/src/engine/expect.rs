@@ -174,14 +174,7 @@ fn destination(key: &Key) -> Key {
 
 impl Expects {
     pub fn new(seed: [u64; 2]) -> Self {
-        Self {
-            seed,
-            slots: Vec::new(),
-            free: Vec::new(),
-            index: HashTable::new(),
-            timers: BinaryHeap::new(),
-            len: 0,
-        }
+        Self { seed, slots: Vec::new(), free: Vec::new(), index: HashTable::new(), timers: BinaryHeap::new(), len: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -208,7 +201,10 @@ impl Expects {
 
     /// The first one, newest first, that this tuple matches and that `accept` takes.
     pub fn find(&self, key: &Key, accept: impl Fn(&Expect) -> bool) -> Option<u32> {
-        self.chain(key).iter().copied().find(|slot| self.get(*slot).is_some_and(|found| found.matches(key) && accept(found)))
+        self.chain(key)
+            .iter()
+            .copied()
+            .find(|slot| self.get(*slot).is_some_and(|found| found.matches(key) && accept(found)))
     }
 
     /// Source: __nf_ct_expect_check, without the limits.

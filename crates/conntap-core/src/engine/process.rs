@@ -4,6 +4,7 @@
 //! Source: nf_conntrack_in, resolve_normal_ct, init_conntrack, nf_confirm.
 
 use super::Engine;
+use super::ahead::Prepared;
 use super::counters::count;
 use super::flow::{Extra, Flow, event};
 use super::helper::{Stage, Suspended};
@@ -19,7 +20,7 @@ use crate::packet::{Packet, PacketError, Reassembled, decode_rebuilt};
 use crate::wire::constants::*;
 
 /// How far a search for an entry to drop early goes.
-const EARLY_DROP_STEPS: usize = 128;
+const EARLY_DROP_STEPS: u32 = 128;
 
 /// A packet with what is not in it.
 #[derive(Clone, Copy, Debug)]
@@ -32,13 +33,17 @@ pub struct Input<'a> {
     /// The interfaces by which it comes and goes, numbered as the caller likes; NAT rules may ask.
     pub came_by: u32,
     pub goes_by: u32,
+    /// Somebody knows that the layer-4 checksum is right, or will be.
+    pub verified: bool,
+    /// What was found of it ahead of time; only for zone 0.
+    pub prepared: Option<Prepared>,
 }
 
 impl<'a> Input<'a> {
     /// A packet of zone 0 whose interfaces do not matter.
     #[must_use]
     pub fn new(time_ns: i64, packet: Packet<'a>) -> Self {
-        Self { time_ns, packet, zone: 0, came_by: 0, goes_by: 0 }
+        Self { time_ns, packet, zone: 0, came_by: 0, goes_by: 0, verified: false, prepared: None }
     }
 }
 
@@ -84,9 +89,14 @@ impl Engine {
         }
         self.forwarded.clear();
         self.arrived = None;
+        self.last = None;
         self.interfaces = (input.came_by, input.goes_by);
+        self.verify = self.settings.checksum && !input.verified;
         if input.packet.needs_reassembly() {
             return self.fragment(input);
+        }
+        if let Some(Prepared { key, hash }) = &input.prepared {
+            return self.tracked(&input.packet, key, *hash);
         }
         self.whole(&input.packet, input.zone)
     }
@@ -105,7 +115,7 @@ impl Engine {
             Reassembled::Whole(datagram) => match decode_rebuilt(&datagram.bytes) {
                 Ok(packet) => {
                     if self.forward {
-                        let arrived = Arrived::new(datagram.pieces, &packet, self.settings.checksum);
+                        let arrived = Arrived::new(datagram.pieces, &packet, self.verify);
                         self.arrived = Some(Box::new(arrived));
                     }
                     self.whole(&packet, input.zone)
@@ -136,7 +146,8 @@ impl Engine {
             return self.invalid(packet, Reason::NoTransport);
         }
         if matches!((packet.l4proto, packet.family), (IPPROTO_ICMP, AF_INET) | (IPPROTO_ICMPV6, AF_INET6)) {
-            let track = Track { settings: &self.settings, now_ns: self.now_ns, shorten_to_ns: None };
+            let track =
+                Track { settings: &self.settings, now_ns: self.now_ns, verify: self.verify, shorten_to_ns: None };
             let gre_keys = &self.gre_keys;
             match icmp::classify(packet, zone, &|key| Self::gre_key_of(gre_keys, key), &track) {
                 Class::Query => {}
@@ -162,12 +173,15 @@ impl Engine {
     /// An ICMP error belongs to the flow whose packet it quotes. Source: nf_conntrack_inet_error.
     fn icmp_error(&mut self, packet: &Packet<'_>, quoted: &Key) -> Step {
         let Some(inverse) = quoted.inverse() else { return self.invalid(packet, Reason::QuoteUnknown) };
-        let Some((slot, direction)) = self.table.find(&inverse) else { return self.invalid(packet, Reason::QuoteUnknown) };
+        let Some((slot, direction)) = self.table.find(&inverse) else {
+            return self.invalid(packet, Reason::QuoteUnknown);
+        };
         let Some(flow) = self.table.get(slot) else { return self.invalid(packet, Reason::QuoteUnknown) };
         if packet.dst != flow.tuple(direction).dst {
             return self.invalid(packet, Reason::QuoteElsewhere);
         }
         let (id, mut dropped) = (flow.id, false);
+        self.last = Some(slot);
         if self.forward {
             let mut bytes = packet.ip.to_vec();
             match rewrite::translate_error(&mut bytes, packet, flow, direction) {
@@ -199,7 +213,8 @@ impl Engine {
                     }
                 },
             };
-            let mut track = Track { settings: &self.settings, now_ns: self.now_ns, shorten_to_ns: None };
+            let mut track =
+                Track { settings: &self.settings, now_ns: self.now_ns, verify: self.verify, shorten_to_ns: None };
             let flow = match &mut found.place {
                 Place::Table(slot) => match self.table.get_mut(*slot) {
                     Some(flow) => flow,
@@ -232,15 +247,19 @@ impl Engine {
                     reopened = true;
                 }
                 Verdict::Invalid(reason) => {
+                    let mut about = None;
                     match found.place {
                         Place::Table(slot) => {
                             if let Some(time_ns) = shorten_to_ns {
                                 self.table.set_expiry(slot, time_ns);
                             }
+                            self.last = Some(slot);
+                            about = self.table.get(slot).map(|flow| (flow.id, found.direction));
                         }
                         Place::Fresh(mut flow) => self.forget_dependents(&mut flow),
                     }
-                    return self.invalid(packet, reason);
+                    self.invalid(packet, reason);
+                    return Step::Done(Outcome { state: State::Invalid, reason, dropped: false, flow: about });
                 }
             }
         }
@@ -340,7 +359,7 @@ impl Engine {
             && (self.nat.is_on() || !self.assignments.is_empty())
         {
             let mut fresh = std::mem::replace(flow, Box::new(Flow::bare(flow.orig)));
-            self.prepare(&mut fresh);
+            self.apply_rules(&mut fresh);
             found.place = Place::Fresh(fresh);
         }
         let mut adjust = false;
@@ -377,7 +396,7 @@ impl Engine {
     }
 
     /// What rules do with a new flow: its translation, and its helper by the port to which it goes then.
-    fn prepare(&mut self, flow: &mut Flow) {
+    fn apply_rules(&mut self, flow: &mut Flow) {
         if self.nat.is_on() {
             let (came_by, goes_by) = self.interfaces;
             self.nat_new(flow, came_by, goes_by);
@@ -432,6 +451,7 @@ impl Engine {
             return Step::Done(Outcome { state: found.state, reason, dropped: false, flow: None });
         };
         let flow_id = flow.id;
+        self.last = Some(slot);
         if flow.pending != 0 {
             self.tell_changes(slot);
         }

@@ -1,14 +1,11 @@
-//! The flow table: slots, a keyed index of both tuples, and one timer heap.
+//! The flow table: slots, a keyed index of both tuples, and timers.
 //!
 //! A timer entry is never moved when a flow is refreshed: when its time comes, the flow's true expiry decides.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
-use hashbrown::HashTable;
-
 use super::flow::Flow;
+use super::index::Index;
 use super::key::{Direction, Key};
+use super::timers::Timers;
 
 /// A place in the table.
 pub type Slot = u32;
@@ -16,30 +13,40 @@ pub type Slot = u32;
 #[derive(Debug)]
 pub struct Table {
     seed: [u64; 2],
-    slots: Vec<Option<Flow>>,
+    /// In chunks, so that a growing table never moves and holds no more than it needs.
+    chunks: Vec<Box<Chunk>>,
+    /// Slots handed out so far.
+    used: u32,
     free: Vec<Slot>,
     /// Slot × 2 + direction.
-    index: HashTable<u32>,
+    index: Index,
     /// (time, flow id, slot); stale where the flow's own note differs.
-    timers: BinaryHeap<Reverse<(i64, u32, Slot)>>,
+    timers: Timers<(i64, u32, Slot)>,
     len: usize,
     next_id: u32,
     /// Where the next search for an entry to drop early begins.
-    cursor: usize,
+    cursor: Slot,
 }
 
-fn at(slot: Slot) -> usize {
-    usize::try_from(slot).unwrap_or(usize::MAX)
+const CHUNK: usize = 1024;
+type Chunk = [Option<Flow>; CHUNK];
+
+/// A slot's chunk and its place there.
+#[inline]
+fn at(slot: Slot) -> (usize, usize) {
+    let slot = slot as usize; // 32 bits fit
+    (slot / CHUNK, slot % CHUNK)
 }
 
 impl Table {
     pub fn new(seed: [u64; 2]) -> Self {
         Self {
             seed,
-            slots: Vec::new(),
+            chunks: Vec::new(),
+            used: 0,
             free: Vec::new(),
-            index: HashTable::new(),
-            timers: BinaryHeap::new(),
+            index: Index::new(),
+            timers: Timers::new(|(time, ..)| *time),
             len: 0,
             next_id: 0,
             cursor: 0,
@@ -52,23 +59,31 @@ impl Table {
 
     /// Bytes held, index and timers included.
     pub fn memory(&self) -> usize {
-        let slots = self.slots.capacity().saturating_mul(size_of::<Option<Flow>>());
-        let extras = self.slots.iter().flatten().filter(|flow| flow.extra.is_some()).count();
-        slots
+        let extras = self.iter().filter(|(_, flow)| flow.extra.is_some()).count();
+        self.chunks
+            .len()
+            .saturating_mul(size_of::<Chunk>())
             .saturating_add(self.free.capacity().saturating_mul(size_of::<Slot>()))
-            .saturating_add(self.index.allocation_size())
-            .saturating_add(self.timers.capacity().saturating_mul(size_of::<(i64, u32, Slot)>()))
+            .saturating_add(self.index.memory())
+            .saturating_add(self.timers.memory())
             .saturating_add(extras.saturating_mul(size_of::<super::flow::Extra>()))
     }
 
     #[inline]
     pub fn get(&self, slot: Slot) -> Option<&Flow> {
-        self.slots.get(at(slot)).and_then(Option::as_ref)
+        let (chunk, place) = at(slot);
+        self.chunks.get(chunk)?.get(place)?.as_ref()
     }
 
     #[inline]
     pub fn get_mut(&mut self, slot: Slot) -> Option<&mut Flow> {
-        self.slots.get_mut(at(slot)).and_then(Option::as_mut)
+        self.place(slot)?.as_mut()
+    }
+
+    #[inline]
+    fn place(&mut self, slot: Slot) -> Option<&mut Option<Flow>> {
+        let (chunk, place) = at(slot);
+        self.chunks.get_mut(chunk)?.get_mut(place)
     }
 
     /// The slot of a flow that still lives.
@@ -90,14 +105,25 @@ impl Table {
 
     #[inline]
     pub fn find_hashed(&self, key: &Key, hash: u64) -> Option<(Slot, Direction)> {
-        let found = self.index.find(hash, |entry| self.entry_key(*entry) == Some(*key))?;
-        Some(parts(*found))
+        let found = self.index.find(hash, |entry| {
+            let (slot, direction) = parts(entry);
+            self.get(slot).is_some_and(|flow| flow.is(direction, key))
+        })?;
+        Some(parts(found))
+    }
+
+    /// Ask for the memory that a lookup will need: first the index's, then the flow's.
+    #[inline]
+    pub fn touch_index(&self, hash: u64) {
+        self.index.touch(hash);
     }
 
     #[inline]
-    fn entry_key(&self, entry: u32) -> Option<Key> {
-        let (slot, direction) = parts(entry);
-        self.get(slot).map(|flow| flow.tuple(direction))
+    pub fn touch_flow(&self, hash: u64) {
+        if let Some(flow) = self.index.guess(hash).and_then(|entry| self.get(parts(entry).0)) {
+            // One field of each line that it lies on.
+            std::hint::black_box((flow.counts[0].packets, flow.orig.src[0], flow.orig.sport, flow.expires_ns, flow.id));
+        }
     }
 
     /// An id for a flow or expectation to be made.
@@ -112,41 +138,38 @@ impl Table {
         let (id, expires_ns, orig, reply) = (flow.id, flow.expires_ns, flow.orig, flow.reply());
         let slot = match self.free.pop() {
             Some(slot) => slot,
-            None => {
-                self.slots.push(None);
-                Slot::try_from(self.slots.len().saturating_sub(1)).unwrap_or(Slot::MAX)
-            }
+            None => self.new_slot(),
         };
-        if let Some(place) = self.slots.get_mut(at(slot)) {
+        if let Some(place) = self.place(slot) {
             *place = Some(flow);
         }
         self.len = self.len.saturating_add(1);
-        self.timers.push(Reverse((expires_ns, id, slot)));
+        self.timers.push((expires_ns, id, slot));
         for (key, direction) in [(orig, Direction::Original), (reply, Direction::Reply)] {
-            self.add_to_index(&key, entry(slot, direction));
+            self.index.insert(key.hash(self.seed), entry(slot, direction));
         }
         slot
     }
 
-    fn add_to_index(&mut self, key: &Key, entry: u32) {
-        let Self { index, slots, seed, .. } = self;
-        let rehash = |entry: &u32| {
-            let (slot, direction) = parts(*entry);
-            slots.get(at(slot)).and_then(Option::as_ref).map_or(0, |flow| flow.tuple(direction).hash(*seed))
-        };
-        index.insert_unique(key.hash(*seed), entry, rehash);
+    fn new_slot(&mut self) -> Slot {
+        let slot = self.used;
+        if at(slot).0 >= self.chunks.len() {
+            let empty: Vec<Option<Flow>> = (0..CHUNK).map(|_| None).collect();
+            if let Ok(chunk) = <Box<Chunk>>::try_from(empty.into_boxed_slice()) {
+                self.chunks.push(chunk);
+            }
+        }
+        self.used = self.used.saturating_add(1);
+        slot
     }
 
     /// Take a flow out.
     pub fn remove(&mut self, slot: Slot) -> Option<Flow> {
         let (orig, reply) = self.get(slot).map(|flow| (flow.orig, flow.reply()))?;
         for (key, direction) in [(orig, Direction::Original), (reply, Direction::Reply)] {
-            let wanted = entry(slot, direction);
-            if let Ok(found) = self.index.find_entry(key.hash(self.seed), |entry| *entry == wanted) {
-                found.remove();
-            }
+            self.index.remove(key.hash(self.seed), entry(slot, direction));
         }
-        let flow = self.slots.get_mut(at(slot))?.take()?;
+        let flow = self.place(slot)?.take()?;
         self.free.push(slot);
         self.len = self.len.saturating_sub(1);
         Some(flow)
@@ -155,23 +178,24 @@ impl Table {
     /// Let a flow end at another time.
     #[inline]
     pub fn set_expiry(&mut self, slot: Slot, expires_ns: i64) {
-        let Some(flow) = self.slots.get_mut(at(slot)).and_then(Option::as_mut) else { return };
+        let Some(flow) = self.get_mut(slot) else { return };
         flow.expires_ns = expires_ns;
         if expires_ns < flow.timer_ns {
             flow.timer_ns = expires_ns;
-            self.timers.push(Reverse((expires_ns, flow.id, slot)));
+            let id = flow.id;
+            self.timers.push((expires_ns, id, slot));
         }
     }
 
     /// The time of the next timer that may be due; not every one ends a flow.
     #[inline]
     pub fn next_timer_ns(&self) -> Option<i64> {
-        self.timers.peek().map(|Reverse((at, ..))| *at)
+        self.timers.first().map(|(at, ..)| *at)
     }
 
     /// Take the next timer; returns the flow that it ends, with its time. `upto_ns`: nothing later.
     pub fn pop_expired(&mut self, upto_ns: i64) -> Option<(i64, u32, Slot)> {
-        while let Some(Reverse((time, id, slot))) = self.timers.peek().copied() {
+        while let Some((time, id, slot)) = self.timers.first().copied() {
             if time > upto_ns {
                 return None;
             }
@@ -182,21 +206,21 @@ impl Table {
             }
             let again = flow.expires_ns;
             flow.timer_ns = again;
-            self.timers.push(Reverse((again, id, slot)));
+            self.timers.push((again, id, slot));
         }
         None
     }
 
-    /// The next flow that is not ASSURED, searching at most `steps` slots from where the last search ended.
-    pub fn early_drop(&mut self, steps: usize, droppable: impl Fn(&Flow) -> bool) -> Option<Slot> {
-        for _ in 0..steps.min(self.slots.len()) {
+    /// The next flow that may be dropped, searching at most `steps` slots from where the last search ended.
+    pub fn early_drop(&mut self, steps: u32, droppable: impl Fn(&Flow) -> bool) -> Option<Slot> {
+        for _ in 0..steps.min(self.used) {
             let here = self.cursor;
-            self.cursor = self.cursor.wrapping_add(1);
-            if self.cursor >= self.slots.len() {
+            self.cursor = here.wrapping_add(1);
+            if self.cursor >= self.used {
                 self.cursor = 0;
             }
-            if self.slots.get(here).and_then(Option::as_ref).is_some_and(&droppable) {
-                return Slot::try_from(here).ok();
+            if self.get(here).is_some_and(&droppable) {
+                return Some(here);
             }
         }
         None
@@ -204,10 +228,7 @@ impl Table {
 
     /// All flows, by slot.
     pub fn iter(&self) -> impl Iterator<Item = (Slot, &Flow)> {
-        self.slots.iter().enumerate().filter_map(|(slot, flow)| {
-            let flow = flow.as_ref()?;
-            Some((Slot::try_from(slot).ok()?, flow))
-        })
+        (0..self.used).filter_map(|slot| Some((slot, self.get(slot)?)))
     }
 }
 

@@ -1,0 +1,181 @@
+"""Packet captures as a source: pcap and pcapng files through the userspace engine, to the kernel's events.
+
+Everything that reads a recording or the live kernel reads these as well.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from conntap import _core
+from conntap.errors import RecordingError
+from conntap.files import LINKTYPE_NETLINK, File, open_files
+from conntap.filter import as_filter
+from conntap.tracker import COUNTED, Setup, Tracker
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Sequence
+
+    from conntap.filter import Filter
+    from conntap.sent import SentPackets
+
+__all__ = ["Capture"]
+
+#: Bytes read from a file at a time.
+CHUNK: Final = 1 << 20
+#: Events handed on at a time.
+ROWS: Final = 4096
+
+
+class Capture:
+    """One or several capture files, in order of time. Each walk reads them anew (standard input and pipes: once).
+
+    Attributes:
+        paths: the files' names.
+        counters: of the last walk: frames, rows, losses and omissions by name (docs/commands.md).
+        faults: of the last walk: what could not be read, in words.
+        sample: None; packets that cannot be read are counted and have no sample.
+        now_ns: of the last walk: the time of its last packet, or to which `drain` let it go on.
+    """
+
+    __slots__ = ("_drain", "_files", "_setup", "counters", "faults", "now_ns", "paths", "sample")
+
+    def __init__(
+        self,
+        paths: Sequence[str | os.PathLike[str]],
+        setup: Setup | None = None,
+        *,
+        drain: bool = False,
+        files: Sequence[File] = (),
+    ) -> None:
+        """Open captures.
+
+        Args:
+            paths: pcap or pcapng, plain, gzip or zstd; "-" for standard input.
+            setup: what the engine is told; None: the kernel's defaults, with counters and times.
+            drain: behind the last packet let time go by until every connection has ended.
+            files: the same ones, if they have been looked at already.
+
+        Raises:
+            OSError: a file cannot be opened.
+            RecordingError: a file is no capture of packets.
+            UsageError: *setup* asks for a setting, helper or parameter that does not exist.
+        """
+        self._files = list(files) or open_files(paths)
+        self._setup = setup or COUNTED
+        self._drain = drain
+        self.paths = [file.name for file in self._files]
+        self.counters: dict[str, int] = {}
+        self.faults: list[str] = []
+        self.sample: tuple[str, bytes] | None = None
+        self.now_ns = 0
+        try:
+            self._check()
+        except BaseException:
+            for file in self._files:
+                file.close()
+            raise
+
+    def _check(self) -> None:
+        """Tell what is wrong now, and not at the first packet."""
+        for file in self._files:
+            if file.linktype == LINKTYPE_NETLINK:
+                hint = f"conntap replay {file.name}"
+                raise RecordingError(f"{file.name} is a recording of events, not of packets", hint=hint)
+        Tracker(self._setup)
+
+    def batches(
+        self,
+        where: str | Filter = "",
+        *,
+        trace: _core.Trace | None = None,
+        sent: SentPackets | None = None,
+    ) -> Iterator[_core.Batch]:
+        """Read the events that match *where*, some thousand at a time.
+
+        Args:
+            where: which events; "" for all.
+            trace: keeps what the engine thought of each packet.
+            sent: takes each packet as the gateway sends it.
+
+        Raises:
+            FilterError: *where* does not parse.
+            RecordingError: nothing of the files could be read.
+        """
+        wanted = as_filter(where)
+        tracker = Tracker(self._setup)
+        if sent is not None:
+            tracker.engine.forward_packets()
+        yield from self._walk(tracker, wanted, trace, sent)
+
+    def _walk(
+        self,
+        tracker: Tracker,
+        wanted: Filter | None = None,
+        trace: _core.Trace | None = None,
+        sent: SentPackets | None = None,
+    ) -> Iterator[_core.Batch]:
+        engine, reader = tracker.engine, _core.PacketReader(len(self._files))
+        writer = sent and sent.writer
+        sources = [file.open() for file in self._files]
+        self.faults = []
+        rows = refused = 0
+        try:
+            word = ""
+            while word != "end":
+                word, at, text = engine.run(reader, tracker.ask, ROWS, trace=trace, writer=writer)
+                if word == "fault":
+                    self._note(f"{self.paths[at]} {text}", reader)
+                elif word == "end" and self._drain:
+                    engine.drain()
+                if sent is not None:
+                    sent.flush()
+                batch, left = engine.take_events(wanted)
+                rows, refused = rows + len(batch), refused + left
+                if len(batch):
+                    yield batch
+                if word != "need":
+                    continue
+                if data := sources[at].read(CHUNK):
+                    reader.feed(at, data)
+                else:
+                    reader.finish(at)
+                    if sources[at].fault:
+                        self._note(f"{self.paths[at]} {sources[at].fault}", reader)
+        finally:
+            for source in sources:
+                source.close()
+            self.now_ns = engine.now_ns
+            self.counters = {**reader.counters, **engine.counters, "rows": rows, "filtered_here": refused}
+
+    def _note(self, fault: str, reader: _core.PacketReader) -> None:
+        """Keep what could not be read; files of which nothing could be read are an error."""
+        if not reader.counters["frames"]:
+            raise RecordingError(fault)
+        self.faults.append(fault)
+
+    def events(self, where: str | Filter = "") -> Iterator[_core.Event]:
+        """Read the events that match *where*, in the order in which the kernel would have sent them."""
+        for batch in self.batches(where):
+            yield from batch.events()
+
+    def __iter__(self) -> Iterator[_core.Event]:
+        return self.events()
+
+    def arrow(self, where: str | Filter = "") -> _core.ArrowTable:
+        """Read the events that match *where* into Arrow columns (docs/fields.md)."""
+        columns = _core.ColumnsBuilder()
+        for batch in self.batches(where):
+            columns.append(batch)
+        return columns.finish()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.arrow().__arrow_c_stream__(requested_schema)
+
+    def tables(self) -> tuple[_core.Batch, _core.Batch]:
+        """The flow table and the expectation table behind the last packet, as dumps tell them."""
+        tracker = Tracker(self._setup)
+        for _ in self._walk(tracker):
+            pass
+        return tracker.flows(), tracker.expectations()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Capture"]
 
 #: Bytes read from a file at a time.
-CHUNK: Final = 1 << 20
+CHUNK: Final = 1 << 16
 #: Events handed on at a time.
 ROWS: Final = 4096
 

@@ -37,7 +37,7 @@ text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",mon
 .sans,.sans tspan{font:12px system-ui,-apple-system,"Segoe UI","Helvetica Neue","DejaVu Sans",sans-serif}
 .title{font-size:16px;font-weight:600}.small{font-size:11px}.bold{font-weight:600}
 .life,.flow.line,.child.line,.bad.line{fill:none}
-.life{stroke-width:1.5}.line{stroke-width:1.6}.thin{stroke-width:1}
+.life{stroke-width:1.5}.line{stroke-width:1.6}.thin{stroke-width:1}.cross{stroke-width:2.4}
 .child.life{stroke-dasharray:2 3}.bad.line,.waits{stroke-dasharray:5 4}
 .halo{stroke-width:3.5;stroke-linejoin:round;paint-order:stroke}.tip{stroke:none}.hit{opacity:0}
 """
@@ -61,4 +61,4 @@ def _rules(which: int) -> str:
 
 
 #: For a <style> element.
-STYLE: Final = f"{_rules(0)}{FIXED}@media(prefers-color-scheme:dark){{{_rules(1)}}}"
+STYLE: Final = f"{_rules(0)}@media(prefers-color-scheme:dark){{{_rules(1)}}}{FIXED}"

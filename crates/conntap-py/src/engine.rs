@@ -194,10 +194,10 @@ impl Engine {
         self.lock().ask_rules();
     }
 
-    /// The last packet as the gateway sends it; empty where it sends none.
+    /// The last packet as the gateway sends it: nothing where it sends none, several where it came in fragments.
     #[getter]
-    fn forwarded<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.lock().forwarded())
+    fn forwarded<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        self.lock().forwarded().map(|packet| PyBytes::new(py, &packet)).collect()
     }
 
     /// Set the mark of the flow at hand.

@@ -355,16 +355,14 @@ pub struct PacketWriter(Mutex<(Option<Writer>, Vec<u8>, u64)>);
 
 impl PacketWriter {
     fn take(&self, engine: &Engine, time_ns: i64) {
-        let bytes = engine.forwarded();
-        if bytes.is_empty() {
-            return;
-        }
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (Some(writer), out, count) = &mut *state else { return };
-        let original_len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let frame = Frame { time_ns, linktype: linktype::RAW, interface: 0, original_len, bytes, dropcount: None };
-        if writer.write(out, &frame).is_ok() {
-            *count += 1;
+        for bytes in engine.forwarded() {
+            let (bytes, original_len) = (bytes.as_ref(), u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+            let frame = Frame { time_ns, linktype: linktype::RAW, interface: 0, original_len, bytes, dropcount: None };
+            if writer.write(out, &frame).is_ok() {
+                *count += 1;
+            }
         }
     }
 }

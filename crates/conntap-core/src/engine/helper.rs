@@ -190,6 +190,7 @@ impl Engine {
             self.suspended = Some(suspended);
             return Some(Step::Ask);
         }
+        self.helped(&suspended, helper);
         let Suspended { direction, state, reason, bytes, adjust, l4_at, .. } = *suspended;
         let mut place = place;
         if self.forward {

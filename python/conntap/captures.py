@@ -37,10 +37,11 @@ class Capture:
         counters: of the last walk: frames, rows, losses and omissions by name (docs/commands.md).
         faults: of the last walk: what could not be read, in words.
         sample: None; packets that cannot be read are counted and have no sample.
+        seen: what both sides of a gateway told, if the files are such.
         now_ns: of the last walk: the time of its last packet, or to which `drain` let it go on.
     """
 
-    __slots__ = ("_drain", "_files", "_seen", "_setup", "counters", "faults", "now_ns", "paths", "sample")
+    __slots__ = ("_drain", "_files", "_setup", "counters", "faults", "now_ns", "paths", "sample", "seen")
 
     def __init__(
         self,
@@ -69,7 +70,7 @@ class Capture:
         self._files = list(files) or open_files(paths)
         self._setup = setup or COUNTED
         self._drain = drain
-        self._seen = seen
+        self.seen = seen
         self.paths = [file.name for file in self._files]
         self.counters: dict[str, int] = {}
         self.faults: list[str] = []
@@ -121,7 +122,7 @@ class Capture:
         trace: _core.Trace | None = None,
         sent: SentPackets | None = None,
     ) -> Iterator[_core.Batch]:
-        engine, pairing = tracker.engine, self._seen and self._seen.pairing
+        engine, pairing = tracker.engine, self.seen and self.seen.pairing
         reader = _core.PacketReader(len(self._files), pairing=pairing)
         if pairing is not None:
             engine.learn(pairing)

@@ -73,7 +73,7 @@ def pair(*paths: str | os.PathLike[str], window_seconds: float = WINDOW_SECONDS,
     Raises:
         OSError: a file cannot be opened.
         RecordingError: a file is no capture.
-        UsageError: no file, or a window that is no time.
+        UsageError: no file, one that can be read only once, or a window that is no time.
     """
     if not paths and not files:
         raise UsageError("no capture was named")
@@ -81,6 +81,10 @@ def pair(*paths: str | os.PathLike[str], window_seconds: float = WINDOW_SECONDS,
         raise UsageError(f"a window of {window_seconds:g} s makes no sense")
     pairing = _core.Pairing(secrets.token_bytes(16), round(window_seconds * 1e9))
     files = files or open_files(paths)
+    if once := next((file for file in files if file.is_once), None):
+        for file in files:
+            file.close()
+        raise UsageError(f"{once.name} can be read only once, and is needed twice", hint="write it to a file first")
     with ExitStack() as stack:
         sources = [stack.enter_context(closing(file.open())) for file in files]
         faults = [

@@ -10,10 +10,10 @@ import pytest
 from scapy.all import IP, Ether  # type: ignore[attr-defined]
 from scapy.utils import PcapNgWriter
 
+from conftest import DATA
 from conntap.errors import RecordingError
 from conntap.lab.parity.capture import assign_sides, read, unforwardable
 from conntap.lab.parity.subject import LEFT, RIGHT
-from conftest import DATA
 from pcap_samples import SAMPLES
 
 A, B, C = "192.0.2.1", "198.51.100.1", "203.0.113.1"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 from ipaddress import ip_address
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -14,6 +16,7 @@ from conntap.errors import UsageError
 from conntap.lab.scenarios.packets import internet_checksum
 from conntap.model import Status
 from conntap.pairing import Seen, describe, pair
+from conntap.recording import replay
 from conntap.tracker import Setup
 
 CLIENT, GATEWAY, SERVER = "10.0.0.5", "203.0.113.1", "198.51.100.9"
@@ -181,6 +184,17 @@ def test_a_capture_of_both_sides_tracks_each_packet_once_translated_as_it_was(tm
     ]
     assert (capture.counters["packets"], capture.counters["departed"]) == (2, 2)
     assert len(list(Capture([inside, outside]).events())) > 2, "without it each side makes its own flow"
+    assert len(list(replay(inside, outside, setup=Setup(settings={"checksum": 0}), both_sides=True).events())) == 2
+
+
+def test_what_can_be_read_only_once_is_refused(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = Thread(target=pipe.write_bytes, args=[pcap((0, packet(CLIENT, SERVER, TCP, syn(1, 2))))])
+    writer.start()
+    with pytest.raises(UsageError, match="can be read only once"):
+        replay(pipe, both_sides=True)
+    writer.join()
 
 
 def test_a_window_that_is_no_time_is_refused(tmp_path):

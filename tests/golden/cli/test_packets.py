@@ -281,3 +281,36 @@ def test_a_file_is_told_from_the_filter_behind_it(workplace: dict[str, str], tmp
     assert files_and_filter(("./tcp", "tcp")) == (["./tcp"], "tcp")
     assert files_and_filter(("-", "src", "10.0.0.0/8")) == (["-"], "src 10.0.0.0/8")
     assert files_and_filter(("tcp", "udp"), first=True) == (["tcp"], "udp")
+
+
+def test_both_sides_of_a_gateway_are_told_as_one(tmp_path: Path) -> None:
+    """What came in and what left are two captures of the same packets: each connection is there once, with its NAT."""
+    from scapy.layers.inet import IP, UDP
+    from scapy.utils import wrpcap
+
+    ask, answer = (
+        UDP(sport=5000, dport=53) / b"a long enough question",
+        UDP(sport=53, dport=5000) / b"a long enough answer",
+    )
+    client, gateway, server = "10.0.0.5", "203.0.113.1", "198.51.100.9"
+
+    def side(name: str, inner: str, ttl: int, times: tuple[float, float]) -> str:
+        packets = [
+            IP(src=inner, dst=server, ttl=64 - ttl, id=7) / ask,
+            IP(src=server, dst=inner, ttl=56 + ttl, id=8) / answer,
+        ]
+        for one, at in zip(packets, times, strict=True):
+            one.time = at
+        wrpcap(str(tmp_path / name), packets)
+        return str(tmp_path / name)
+
+    inside = side("inside.pcap", client, 0, (1.0, 1.5))
+    outside = side("outside.pcap", gateway, 1, (1.001, 1.499))
+    done = call("replay", inside, outside, "--both-sides", "--json")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(row["kind"], row["orig_src"], row["reply_dst"]) for row in rows] == [
+        ("NEW", client, gateway),
+        ("UPDATE", client, gateway),
+    ]
+    assert f"seen: udp {client}:5000 leaves as {gateway}:5000 towards {server}:53" in done.stderr
+    assert "connections seen on both sides: 1 translated, 0 not" in done.stderr

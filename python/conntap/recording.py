@@ -38,8 +38,8 @@ def replay(
             in order of time; plain, gzip or zstd; "-" for standard input.
         setup: what the engine is told; only for packets.
         drain: behind the last packet let time go by until every connection has ended; only for packets.
-        both_sides: the captures (or the interfaces of one) are the sides of one gateway: each packet is tracked once, and
-            its translation is seen (`conntap.pairing`). Only for packets in files, which are read twice.
+        both_sides: the captures (or the interfaces of one) are the sides of one gateway: each packet is tracked once,
+            and its translation is seen (`conntap.pairing`). Only for packets in files, which are read twice.
 
     Raises:
         OSError: a file cannot be opened.

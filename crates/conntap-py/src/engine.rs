@@ -358,6 +358,11 @@ impl Engine {
         self.lock().now_ns()
     }
 
+    /// Ids of the flows that carry a helper; looks at the whole table.
+    fn helped_flows(&self) -> Vec<u32> {
+        self.lock().helped_flows()
+    }
+
     /// The packet that waits for its helper.
     fn call(&self, py: Python<'_>) -> PyResult<Option<HelperCall>> {
         let engine = self.lock();

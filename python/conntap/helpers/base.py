@@ -300,6 +300,3 @@ class Helper:
             Drop: the packet is not to be forwarded.
         """
         raise NotImplementedError
-
-    def ended(self, packet: Packet) -> None:
-        """The connection has left the table, its expectations have not; *packet* has no payload (PPTP ends tunnels)."""

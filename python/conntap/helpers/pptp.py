@@ -115,10 +115,6 @@ class Pptp(Helper):
         if handle(kind, packet, body) and packet.natted:
             self._translate(packet, kind)
 
-    def ended(self, packet: Packet) -> None:
-        """End the tunnel with its control connection."""
-        self._end_tunnel(packet)
-
     def _from_client(self, kind: int, packet: Packet, body: bytes) -> bool:
         """Act on a message of the client; False: out of turn, and not translated."""
         match kind:

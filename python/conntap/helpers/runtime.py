@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Interface, ip_address
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
 from conntap.helpers.base import ORIGINAL, Address, Drop, Expect, Expectation, Helper, Nat, Packet, Refused, Tuple
 
@@ -182,6 +182,10 @@ class EnginePacket:
         return self._engine.kill(to_parts(flow))
 
 
+#: So many helpers are kept before it is looked whose connections have ended.
+FEW_INSTANCES: Final = 1000
+
+
 class HelperHost:
     """Makes a helper for each connection that carries one, and asks it.
 
@@ -189,7 +193,7 @@ class HelperHost:
         drops: why the last packet was dropped, "" if it was not.
     """
 
-    __slots__ = ("_classes", "_engine", "_instances", "_local_networks", "_rules", "drops")
+    __slots__ = ("_classes", "_engine", "_instances", "_local_networks", "_most", "_rules", "drops")
 
     def __init__(
         self,
@@ -204,6 +208,7 @@ class HelperHost:
             engine.ask_rules()
         self._engine = engine
         self._instances: dict[int, Helper] = {}
+        self._most = FEW_INSTANCES
         self._classes: dict[int, tuple[type[Helper], Mapping[str, int]]] = {}
         self._local_networks = list(local_networks)
         self.drops = ""
@@ -220,12 +225,10 @@ class HelperHost:
         if call.stage == "rules":
             return self._rules is None or self._rules(self._engine, call)
         packet: Packet = EnginePacket(self._engine, call, self._local_network(call))
-        if call.stage == "ended":
-            if ended := self._instances.pop(call.flow, None):
-                ended.ended(packet)
-            return True
         instance = self._instances.get(call.flow)
         if instance is None:
+            if len(self._instances) >= self._most:
+                self._forget_ended()
             helper, options = self._classes[call.helper or 0]
             instance = self._instances[call.flow] = helper(options)
         try:
@@ -235,6 +238,12 @@ class HelperHost:
             return False
         self.drops = ""
         return True
+
+    def _forget_ended(self) -> None:
+        """Let go of the helpers of connections that are no more."""
+        alive = set(self._engine.helped_flows())
+        self._instances = {flow: helper for flow, helper in self._instances.items() if flow in alive}
+        self._most = 2 * len(self._instances) + FEW_INSTANCES
 
     def _local_network(self, call: _core.HelperCall) -> IPv4Interface | None:
         """The network whose broadcast address one of our own addresses sent this to."""

@@ -38,12 +38,6 @@ def test_a_helper_must_read_packets():
         Quiet().packet(FakeConnection("10.0.1.2", 1, "10.0.2.2", 2).packet(b""))
 
 
-def test_most_helpers_do_nothing_when_their_connection_ends():
-    connection = FakeConnection("10.0.1.2", 1, "10.0.2.2", 2)
-    Quiet().ended(connection.packet(b""))
-    assert connection.log == []
-
-
 def test_a_refusal_drops_unless_it_is_caught():
     assert issubclass(Refused, Drop)
     assert Refused("busy").why == "busy"

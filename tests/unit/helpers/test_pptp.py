@@ -186,13 +186,6 @@ def test_a_disconnected_call_ends_its_tunnel():
     assert call.connection.log[-3:] == [("unmap_gre",), ("kill", FORTH), ("kill", FORTH.inverse())]
 
 
-def test_the_end_of_the_control_connection_ends_the_tunnel():
-    call = Call().dial()
-    call.helper.ended(call.connection.packet(b""))
-    assert call.tunnels == []
-    assert call.connection.log[-3:] == [("unmap_gre",), ("kill", FORTH), ("kill", FORTH.inverse())]
-
-
 @pytest.mark.parametrize("refuse", [["busy"], [None, "busy"]])
 def test_a_tunnel_is_expected_both_ways_or_not_at_all(refuse):
     call = Call().start()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from ipaddress import ip_address
 from typing import ClassVar
 
@@ -11,7 +13,7 @@ from scapy.layers.inet import IP
 from conntap import Setup, Tracker
 from conntap.helpers.assign import Assignment
 from conntap.helpers.base import ORIGINAL, REPLY, TCP, UDP, Drop, Expect, Helper, Nat, Policy, Refused, Tuple
-from conntap.helpers.runtime import mask_of, to_parts, to_tuple
+from conntap.helpers.runtime import FEW_INSTANCES, mask_of, to_parts, to_tuple
 from conntap.nat import snat
 from unit.talk import CLIENT, SERVER, START_NS, Talk, udp
 
@@ -301,6 +303,17 @@ class TestChanges:
         tracker.packet(START_NS, udp(CLIENT, 1, SERVER, PORT))
         assert answers == [True, False]
         assert [flow.original.dport for flow in tracker.flows().flows()] == [PORT]
+
+    def test_the_helpers_of_connections_that_have_ended_are_let_go(self):
+        made = []
+        helper = helper_of(lambda helper, _: made.append(weakref.ref(helper)))
+        tracker = tracker_with(helper)
+        for number in range(FEW_INSTANCES + 1):
+            tracker.packet(START_NS + number * 60_000_000_000, udp(CLIENT, 1000, SERVER, PORT))
+        assert len(made) == FEW_INSTANCES + 1
+        helper.seen.clear()
+        gc.collect()
+        assert sum(one() is not None for one in made) <= 2
 
     def test_gre_keys_are_kept_and_forgotten(self):
         answers = []

@@ -151,6 +151,12 @@ impl Engine {
         self.assignments.iter().find(fits).map(|rule| rule.helper)
     }
 
+    /// Ids of the flows that carry a helper: O(table).
+    #[must_use]
+    pub fn helped_flows(&self) -> Vec<u32> {
+        self.table.iter().filter(|(_, flow)| flow.helper().is_some()).map(|(_, flow)| flow.id).collect()
+    }
+
     /// The packet that waits for its helper.
     #[must_use]
     pub fn call(&self) -> Option<&Suspended> {

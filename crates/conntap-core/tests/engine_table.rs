@@ -338,6 +338,19 @@ fn destination_nat_changes_address_and_port_and_errors_are_translated_too() {
 }
 
 #[test]
+fn nat_drops_an_error_with_a_wrong_sum_even_where_tracking_verifies_none() {
+    let mut bench = Bench::with(Settings { checksum: false, ..Settings::default() });
+    bench.engine.add_nat_rule(rule(Manip::Destination, [192, 168, 1, 2], Some((5353, 5353))));
+    bench.pass(&udp((B, 6000), (C, 53), b"question"));
+    let quote = [&[0; 4], &bench.sent()[..28]].concat();
+    let mut error = icmp([192, 168, 1, 2], B, 3, 3, &quote);
+    assert!(!bench.pass(&error).dropped);
+    error[22] ^= 1;
+    let outcome = bench.pass(&error);
+    assert_eq!((outcome.state, outcome.dropped), (State::Related, true));
+}
+
+#[test]
 fn a_child_inherits_its_masters_translation() {
     let mut bench = gateway();
     bench.helper("ftp", 6, 21, &[(1, 300)]);

@@ -16,6 +16,7 @@ use super::seconds;
 use super::table::Slot;
 use super::track::{self, Track, Verdict};
 use super::verdict::{Outcome, Reason, State};
+use crate::packet::checksum::{Checksum, verify_l4};
 use crate::packet::{Packet, PacketError, Reassembled, decode_rebuilt};
 use crate::wire::constants::*;
 
@@ -184,9 +185,11 @@ impl Engine {
         if packet.dst != flow.tuple(direction).dst {
             return self.invalid(packet, Reason::QuoteElsewhere);
         }
-        let (id, mut dropped) = (flow.id, false);
+        // NAT looks at the sum itself, whatever nf_conntrack_checksum says. Source: nf_nat_icmp_reply_translation.
+        let unchecked = self.nat.is_on() && !self.settings.checksum;
+        let (id, mut dropped) = (flow.id, unchecked && verify_l4(packet) == Checksum::Bad);
         self.last = Some(slot);
-        if self.forward {
+        if self.forward && !dropped {
             let mut bytes = packet.ip.to_vec();
             match rewrite::translate_error(&mut bytes, packet, flow, direction) {
                 Some(written) => {

@@ -572,9 +572,14 @@ impl TracedPacket {
 pub fn first_linktype(bytes: &[u8]) -> PyResult<Option<u16>> {
     let mut reader = Reader::new();
     reader.feed(bytes);
-    match reader.next() {
-        Some(Ok(frame)) => Ok(Some(frame.linktype)),
-        Some(Err(error)) => Err(RecordingError::new_err(error.to_string())),
-        None => Ok(None),
+    let mut fault = None;
+    loop {
+        match (reader.next(), fault) {
+            (Some(Ok(frame)), _) => return Ok(Some(frame.linktype)),
+            // Behind a damaged block there may be whole ones.
+            (Some(Err(error)), first) => fault = Some(first.unwrap_or(error)),
+            (None, Some(error)) => return Err(RecordingError::new_err(error.to_string())),
+            (None, None) => return Ok(None),
+        }
     }
 }

@@ -111,6 +111,17 @@ impl Teller<'_> {
                 });
             }
             self.helper(flow, writer);
+            if flow.has(IPS_SEQ_ADJUST)
+                && let Some(adjust) = flow.extra.as_ref().and_then(|extra| extra.seq_adj)
+            {
+                for (kind, way) in [CTA_SEQ_ADJ_ORIG, CTA_SEQ_ADJ_REPLY].into_iter().zip(adjust) {
+                    writer.nest(kind, |writer| {
+                        writer.be32(CTA_SEQADJ_CORRECTION_POS, way.correction_pos);
+                        writer.be32(CTA_SEQADJ_OFFSET_BEFORE, way.offset_before.cast_unsigned());
+                        writer.be32(CTA_SEQADJ_OFFSET_AFTER, way.offset_after.cast_unsigned());
+                    });
+                }
+            }
         });
     }
 

@@ -141,14 +141,13 @@ impl Engine {
 
     /// New connections to that port carry the helper.
     pub fn assign(&mut self, assignment: Assignment) {
-        self.assignments.push(assignment);
+        let Assignment { helper, l4proto, dport, family } = assignment;
+        self.assignments.entry((l4proto, dport)).or_default().push((family, helper));
     }
 
     pub(super) fn assigned(&self, orig: &Key) -> Option<u16> {
-        let fits = |rule: &&Assignment| {
-            rule.l4proto == orig.l4proto && rule.dport == orig.dport && (rule.family == 0 || rule.family == orig.family)
-        };
-        self.assignments.iter().find(fits).map(|rule| rule.helper)
+        let rules = self.assignments.get(&(orig.l4proto, orig.dport))?;
+        rules.iter().find(|(family, _)| *family == 0 || *family == orig.family).map(|(_, helper)| *helper)
     }
 
     /// Ids of the flows that carry a helper: O(table).

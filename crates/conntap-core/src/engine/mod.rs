@@ -43,7 +43,7 @@ use crate::wire::constants::IPPROTO_GRE;
 
 pub use counters::Counters;
 use expect::Expects;
-use helper::{Assignment, Helper, Suspended};
+use helper::{Helper, Suspended};
 pub use key::{Direction, Key};
 pub use process::{Input, Step};
 use refragment::Arrived;
@@ -61,7 +61,8 @@ pub struct Engine {
     /// PPTP: the sender's call id by the tuple that lacks it, and the control connection that said so, oldest first.
     gre_keys: BTreeMap<GreKey, Vec<(u16, u32)>>,
     helpers: Vec<Helper>,
-    assignments: Vec<Assignment>,
+    /// By protocol and destination port: family (0: both) and helper; the first that fits.
+    assignments: BTreeMap<(u8, u16), Vec<(u8, u16)>>,
     fragments: Reassembler,
     now_ns: i64,
     /// A time far ahead of the clock that came once.
@@ -97,7 +98,7 @@ impl Engine {
             expects: Expects::new(seed),
             gre_keys: BTreeMap::new(),
             helpers: Vec::new(),
-            assignments: Vec::new(),
+            assignments: BTreeMap::new(),
             fragments: Reassembler::new(Limits::default()),
             now_ns: i64::MIN,
             ahead_ns: None,

@@ -2,12 +2,10 @@
 //!
 //! Source: kernel net/netfilter/nf_conntrack_expect.c.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use hashbrown::HashTable;
 
 use super::key::{Direction, Key};
+use super::timers::{Timer, Timers};
 
 /// How the child of an expectation is translated. Source: the kernel's expectfn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,7 +158,7 @@ pub struct Expects {
     free: Vec<u32>,
     /// By destination: slots, newest first.
     index: HashTable<(Key, Vec<u32>)>,
-    timers: BinaryHeap<Reverse<(i64, u32, u32)>>,
+    timers: Timers,
     len: usize,
 }
 
@@ -179,7 +177,7 @@ impl Expects {
             slots: Vec::new(),
             free: Vec::new(),
             index: HashTable::new(),
-            timers: BinaryHeap::new(),
+            timers: Timers::default(),
             len: 0,
         }
     }
@@ -239,7 +237,7 @@ impl Expects {
             *place = Some(expect);
         }
         self.len = self.len.saturating_add(1);
-        self.timers.push(Reverse((expires_ns, id, slot)));
+        self.push_timer((expires_ns, id, slot));
         let (seed, hash) = (self.seed, key.hash(self.seed));
         match self.index.find_mut(hash, |(known, _)| *known == key) {
             Some((_, chain)) => chain.insert(0, slot),
@@ -269,22 +267,25 @@ impl Expects {
         let Some(expect) = self.get_mut(slot) else { return };
         expect.expires_ns = expires_ns;
         let id = expect.id;
-        self.timers.push(Reverse((expires_ns, id, slot)));
+        self.push_timer((expires_ns, id, slot));
+    }
+
+    fn push_timer(&mut self, timer: Timer) {
+        let Self { timers, slots, len, .. } = self;
+        timers.push(timer, *len, |timer| counts(slots, timer));
     }
 
     #[inline]
     pub fn next_timer_ns(&self) -> Option<i64> {
-        self.timers.peek().map(|Reverse((at, ..))| *at)
+        self.timers.peek().map(|(at, ..)| at)
     }
 
     /// Take the next timer that is due; returns the expectation that it ends.
     pub fn pop_expired(&mut self, upto_ns: i64) -> Option<(i64, u32)> {
-        while let Some(Reverse((time, id, slot))) = self.timers.peek().copied() {
-            if time > upto_ns {
-                return None;
-            }
+        while let Some(timer) = self.timers.peek().filter(|(time, ..)| *time <= upto_ns) {
             self.timers.pop();
-            if self.get(slot).is_some_and(|found| found.id == id && found.expires_ns == time) {
+            if counts(&self.slots, &timer) {
+                let (time, _, slot) = timer;
                 return Some((time, slot));
             }
         }
@@ -294,4 +295,27 @@ impl Expects {
     pub fn iter(&self) -> impl Iterator<Item = &Expect> {
         self.slots.iter().flatten()
     }
+
+    /// Each one is found by its destination and has its timer, and nothing else is held.
+    pub fn verify(&self) -> Result<(), String> {
+        let mut chained = 0_usize;
+        for (key, chain) in &self.index {
+            chained = chained.saturating_add(chain.len());
+            let belongs = |slot: &u32| self.get(*slot).is_some_and(|found| destination(&found.wanted.key) == *key);
+            let twice = chain.iter().enumerate().any(|(at, slot)| chain.iter().skip(at).skip(1).any(|other| other == slot));
+            if chain.is_empty() || twice || !chain.iter().all(belongs) {
+                return Err(format!("the chain of {key:?} is {chain:?}"));
+            }
+        }
+        let entries = self.slots.iter().zip(0_u32..).filter_map(|(found, slot)| Some((found.as_ref()?, slot)));
+        self.timers.verify(entries.map(|(found, slot)| (found.expires_ns, found.id, slot)))?;
+        let held = (self.iter().count(), chained, self.slots.len().saturating_sub(self.free.len()));
+        if held == (self.len, self.len, self.len) { Ok(()) } else { Err(format!("{} expectations: {held:?}", self.len)) }
+    }
+}
+
+/// Is it the one timer that its expectation goes by?
+fn counts(slots: &[Option<Expect>], (time_ns, id, slot): &Timer) -> bool {
+    let found = slots.get(at(*slot)).and_then(Option::as_ref);
+    found.is_some_and(|found| found.id == *id && found.expires_ns == *time_ns)
 }

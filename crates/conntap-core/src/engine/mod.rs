@@ -7,6 +7,7 @@
 //! Reading order: [`process`] (a packet's way) → [`track`] and the protocols ([`tcp`], `udp`, `icmp`, [`sctp`]) →
 //! [`expect`] and [`helper`] → `nat` → `events`. Source of all rules: Linux 6.18, net/netfilter/nf_conntrack_*.c.
 
+mod check;
 mod counters;
 mod events;
 pub mod expect;
@@ -24,6 +25,7 @@ mod sctp;
 pub mod settings;
 mod table;
 pub mod tcp;
+mod timers;
 mod track;
 mod udp;
 pub mod verdict;

@@ -2,13 +2,12 @@
 //!
 //! A timer entry is never moved when a flow is refreshed: when its time comes, the flow's true expiry decides.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use hashbrown::HashTable;
 
 use super::flow::Flow;
 use super::key::{Direction, Key};
+use super::timers::{Timer, Timers};
+use crate::wire::constants::IPS_CONFIRMED;
 
 /// A place in the table.
 pub type Slot = u32;
@@ -20,8 +19,8 @@ pub struct Table {
     free: Vec<Slot>,
     /// Slot × 2 + direction.
     index: HashTable<u32>,
-    /// (time, flow id, slot); stale where the flow's own note differs.
-    timers: BinaryHeap<Reverse<(i64, u32, Slot)>>,
+    /// Stale where the flow's own note differs.
+    timers: Timers,
     len: usize,
     next_id: u32,
     /// Where the next search for an entry to drop early begins.
@@ -39,7 +38,7 @@ impl Table {
             slots: Vec::new(),
             free: Vec::new(),
             index: HashTable::new(),
-            timers: BinaryHeap::new(),
+            timers: Timers::default(),
             len: 0,
             next_id: 0,
             cursor: 0,
@@ -57,7 +56,7 @@ impl Table {
         slots
             .saturating_add(self.free.capacity().saturating_mul(size_of::<Slot>()))
             .saturating_add(self.index.allocation_size())
-            .saturating_add(self.timers.capacity().saturating_mul(size_of::<(i64, u32, Slot)>()))
+            .saturating_add(self.timers.memory())
             .saturating_add(extras.saturating_mul(size_of::<super::flow::Extra>()))
     }
 
@@ -121,11 +120,18 @@ impl Table {
             *place = Some(flow);
         }
         self.len = self.len.saturating_add(1);
-        self.timers.push(Reverse((expires_ns, id, slot)));
-        for (key, direction) in [(orig, Direction::Original), (reply, Direction::Reply)] {
-            self.add_to_index(&key, entry(slot, direction));
+        self.push_timer((expires_ns, id, slot));
+        if orig != reply {
+            self.add_to_index(&orig, entry(slot, Direction::Original));
         }
+        // A host that talks to itself by one port: the kernel finds the reply direction (seen on 6.18).
+        self.add_to_index(&reply, entry(slot, Direction::Reply));
         slot
+    }
+
+    fn push_timer(&mut self, timer: Timer) {
+        let Self { timers, slots, len, .. } = self;
+        timers.push(timer, *len, |timer| counts(slots, timer));
     }
 
     fn add_to_index(&mut self, key: &Key, entry: u32) {
@@ -159,30 +165,32 @@ impl Table {
         flow.expires_ns = expires_ns;
         if expires_ns < flow.timer_ns {
             flow.timer_ns = expires_ns;
-            self.timers.push(Reverse((expires_ns, flow.id, slot)));
+            let id = flow.id;
+            self.push_timer((expires_ns, id, slot));
         }
     }
 
     /// The time of the next timer that may be due; not every one ends a flow.
     #[inline]
     pub fn next_timer_ns(&self) -> Option<i64> {
-        self.timers.peek().map(|Reverse((at, ..))| *at)
+        self.timers.peek().map(|(at, ..)| at)
     }
 
     /// Take the next timer; returns the flow that it ends, with its time. `upto_ns`: nothing later.
-    pub fn pop_expired(&mut self, upto_ns: i64) -> Option<(i64, u32, Slot)> {
-        while let Some(Reverse((time, id, slot))) = self.timers.peek().copied() {
-            if time > upto_ns {
-                return None;
-            }
+    pub fn pop_expired(&mut self, upto_ns: i64) -> Option<Timer> {
+        while let Some(timer) = self.timers.peek().filter(|(time, ..)| *time <= upto_ns) {
             self.timers.pop();
-            let Some(flow) = self.get_mut(slot).filter(|flow| flow.id == id && flow.timer_ns == time) else { continue };
+            if !counts(&self.slots, &timer) {
+                continue;
+            }
+            let (time, id, slot) = timer;
+            let Some(flow) = self.get_mut(slot) else { continue };
             if flow.expires_ns <= time {
-                return Some((time, id, slot));
+                return Some(timer);
             }
             let again = flow.expires_ns;
             flow.timer_ns = again;
-            self.timers.push(Reverse((again, id, slot)));
+            self.push_timer((again, id, slot));
         }
         None
     }
@@ -209,6 +217,32 @@ impl Table {
             Some((Slot::try_from(slot).ok()?, flow))
         })
     }
+
+    /// Each flow is found by both its tuples and has its timer, and nothing else is held.
+    pub fn verify(&self) -> Result<(), String> {
+        let mut keys = 0_usize;
+        for (slot, flow) in self.iter() {
+            for direction in [Direction::Original, Direction::Reply] {
+                if self.find(&flow.tuple(direction)).is_none_or(|(found, _)| found != slot) {
+                    return Err(format!("not found by its {direction:?} tuple: {flow:?}"));
+                }
+            }
+            keys = keys.saturating_add(if flow.orig == flow.reply() { 1 } else { 2 });
+            if !flow.has(IPS_CONFIRMED) || flow.timer_ns > flow.expires_ns {
+                return Err(format!("entered, and yet {flow:?}"));
+            }
+        }
+        self.timers.verify(self.iter().map(|(slot, flow)| (flow.timer_ns, flow.id, slot)))?;
+        let held = (self.iter().count(), self.index.len(), self.slots.len().saturating_sub(self.free.len()));
+        if held == (self.len, keys, self.len) { Ok(()) } else { Err(format!("{} flows, {keys} keys: {held:?}", self.len)) }
+    }
+}
+
+/// Is it the one timer that its flow goes by?
+#[inline]
+fn counts(slots: &[Option<Flow>], (time_ns, id, slot): &Timer) -> bool {
+    let flow = slots.get(at(*slot)).and_then(Option::as_ref);
+    flow.is_some_and(|flow| flow.id == *id && flow.timer_ns == *time_ns)
 }
 
 #[inline]

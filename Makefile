@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test test-fast test-rust test-python lint lint-python lint-rust lint-generated \
-        fmt gen fuzz bench valgrind docs wheel clean
+        fmt gen fuzz bench parity valgrind docs wheel clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -112,6 +112,10 @@ fmt: $(VENV)/.deps ## format Python and Rust
 gen: setup ## write what is made from schema/fields.toml and from the commands' own records
 	$(BIN)/python scripts/generate.py
 	$(BIN)/python scripts/packaging.py
+
+parity: setup ## the engine against this kernel: 36,000 generated conversations of every kind; a table
+	@scripts/system-packages test
+	$(BIN)/python scripts/parity.py --seed $(SEED)
 
 fuzz: ## coverage-guided fuzzing on the stable toolchain; reports executions, keeps the corpus
 	fuzz/run.sh

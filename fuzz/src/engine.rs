@@ -106,8 +106,11 @@ impl World {
                     0..=2 => 8 + u16::from(len),
                     _ => u16::from(script.u8()),
                 };
-                let (l4proto, said) = if how & 16 == 0 { (IPPROTO_UDP, said) } else { (IPPROTO_UDPLITE, said & 0xfff8) };
-                let mut l4 = [port(ends.sport).to_be_bytes(), port(ends.dport).to_be_bytes(), said.to_be_bytes(), [0, 0]].concat();
+                let (l4proto, said) =
+                    if how & 16 == 0 { (IPPROTO_UDP, said) } else { (IPPROTO_UDPLITE, said & 0xfff8) };
+                let mut l4 =
+                    [port(ends.sport).to_be_bytes(), port(ends.dport).to_be_bytes(), said.to_be_bytes(), [0, 0]]
+                        .concat();
                 l4.resize(8 + usize::from(len), b'u');
                 let mut bytes = packet(ends, l4proto, &l4, self.id);
                 if how & 32 != 0 {
@@ -128,7 +131,8 @@ impl World {
             6 => {
                 let (back, sender, kind, quoted) = (script.u8(), script.u8(), script.u8(), script.u8());
                 let kinds = [3, 11, 5, 1, 2, 137, 4, 12];
-                let bytes = error_about(&self.old(back), sender & 15, kinds[usize::from(kind & 7)], kind >> 3, quoted.into());
+                let bytes =
+                    error_about(&self.old(back), sender & 15, kinds[usize::from(kind & 7)], kind >> 3, quoted.into());
                 self.send(bytes, fault, script);
             }
             7 => {
@@ -140,7 +144,19 @@ impl World {
                 let ends = Ends::read(script, v6, reverse);
                 let how = script.u8();
                 let (l4, l4proto) = match how & 3 {
-                    0 => (vec![0x30, 0x81, 0x88, 0x0b, 0, 0, port(ends.dport).to_be_bytes()[0], port(ends.dport).to_be_bytes()[1]], IPPROTO_GRE),
+                    0 => (
+                        vec![
+                            0x30,
+                            0x81,
+                            0x88,
+                            0x0b,
+                            0,
+                            0,
+                            port(ends.dport).to_be_bytes()[0],
+                            port(ends.dport).to_be_bytes()[1],
+                        ],
+                        IPPROTO_GRE,
+                    ),
                     1 => (vec![0, how >> 4, 0x08, 0], IPPROTO_GRE),
                     2 => (vec![0x30, how >> 4, 0x88, 0x0b, 0, 0, 0, 1, 2, 3], IPPROTO_GRE),
                     _ => (script.bytes(usize::from(how >> 4)).to_vec(), script.u8()),
@@ -199,7 +215,8 @@ impl World {
 
     /// A segment between these ends, near to where both sides are.
     fn tcp(&mut self, ends: Ends, script: &mut Script<'_>) -> Vec<u8> {
-        const FLAGS: [u8; 16] = [0x02, 0x12, 0x10, 0x18, 0x11, 0x04, 0x14, 0x10, 0x19, 0x10, 0x00, 0x29, 0x03, 0x30, 0x22, 0xc2];
+        const FLAGS: [u8; 16] =
+            [0x02, 0x12, 0x10, 0x18, 0x11, 0x04, 0x14, 0x10, 0x19, 0x10, 0x00, 0x29, 0x03, 0x30, 0x22, 0xc2];
         let (kind, near, window, extra) = (script.u8(), script.u8(), script.u8(), script.u8());
         let flags = FLAGS[usize::from(kind & 15)];
         let own = self.seqs.get(&ends).copied().unwrap_or(1000);
@@ -231,10 +248,12 @@ impl World {
         let at = if v6 { 40 } else { 20 };
         if bytes.get(if v6 { 6 } else { 9 }) == Some(&IPPROTO_TCP) && bytes.len() >= at + 20 {
             let how = script.u8();
-            let word = |from: usize| u32::from_be_bytes([bytes[from], bytes[from + 1], bytes[from + 2], bytes[from + 3]]);
+            let word =
+                |from: usize| u32::from_be_bytes([bytes[from], bytes[from + 1], bytes[from + 2], bytes[from + 3]]);
             let (seq, ack, flags) = (word(at + 4), word(at + 8), bytes[at + 13]);
             let len = (bytes.len() - at).saturating_sub(usize::from(bytes[at + 12] >> 4) * 4) as u32;
-            let next = seq.wrapping_add(len).wrapping_add(u32::from(flags & 2 != 0)).wrapping_add(u32::from(flags & 1 != 0));
+            let next =
+                seq.wrapping_add(len).wrapping_add(u32::from(flags & 2 != 0)).wrapping_add(u32::from(flags & 1 != 0));
             let own = if flags & 0x10 == 0 { 5000 } else { ack };
             bytes[at + 4..at + 8].copy_from_slice(&own.wrapping_add(u32::from(how >> 6)).to_be_bytes());
             bytes[at + 8..at + 12].copy_from_slice(&next.wrapping_sub(u32::from(how >> 4 & 3)).to_be_bytes());

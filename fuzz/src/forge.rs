@@ -97,7 +97,8 @@ pub fn address(v6: bool, number: u8) -> [u8; 16] {
 /// A packet around a layer 4 whose checksum is made right.
 pub fn packet(ends: Ends, l4proto: u8, l4: &[u8], id: u16) -> Vec<u8> {
     let (src, dst) = (address(ends.v6, ends.src), address(ends.v6, ends.dst));
-    let mut out = if ends.v6 { header6(&src, &dst, l4proto, l4.len()) } else { header4(&src, &dst, l4proto, l4.len(), id) };
+    let mut out =
+        if ends.v6 { header6(&src, &dst, l4proto, l4.len()) } else { header4(&src, &dst, l4proto, l4.len(), id) };
     out.extend_from_slice(l4);
     fix_l4(&mut out);
     out
@@ -171,7 +172,13 @@ pub fn answer(bytes: &[u8]) -> Vec<u8> {
     if let Some(field) = out.get_mut(l4_at..l4_at + 4) {
         match packet.l4proto {
             IPPROTO_TCP | IPPROTO_UDP | IPPROTO_UDPLITE | IPPROTO_SCTP => field.rotate_left(2),
-            IPPROTO_ICMP => field[0] = match field[0] { 8 => 0, 13 => 14, other => other },
+            IPPROTO_ICMP => {
+                field[0] = match field[0] {
+                    8 => 0,
+                    13 => 14,
+                    other => other,
+                }
+            }
             IPPROTO_ICMPV6 => field[0] = if field[0] == 128 { 129 } else { field[0] },
             _ => {}
         }
@@ -187,24 +194,28 @@ pub fn fragments(bytes: &[u8], size: usize, id: u16) -> Vec<Vec<u8>> {
     let header_len = if v6 { 40 } else { usize::from(bytes.first().copied().unwrap_or_default() & 15) * 4 };
     let Some((header, payload)) = bytes.split_at_checked(header_len.max(20)) else { return Vec::new() };
     let count = payload.len().div_ceil(size);
-    payload.chunks(size).enumerate().map(|(number, part)| {
-        let (offset, more) = ((number * size) as u16, u16::from(number + 1 < count));
-        let mut out = header.to_vec();
-        if v6 {
-            out[4..6].copy_from_slice(&((part.len() + 8) as u16).to_be_bytes());
-            out.extend([header[6], 0]);
-            out[6] = 44;
-            out.extend((offset & !7 | more).to_be_bytes());
-            out.extend(u32::from(id).to_be_bytes());
-        } else {
-            out[2..4].copy_from_slice(&((part.len() + header.len()) as u16).to_be_bytes());
-            out[4..6].copy_from_slice(&id.to_be_bytes());
-            out[6..8].copy_from_slice(&(offset / 8 | more << 13).to_be_bytes());
-            fix_ip(&mut out);
-        }
-        out.extend_from_slice(part);
-        out
-    }).collect()
+    payload
+        .chunks(size)
+        .enumerate()
+        .map(|(number, part)| {
+            let (offset, more) = ((number * size) as u16, u16::from(number + 1 < count));
+            let mut out = header.to_vec();
+            if v6 {
+                out[4..6].copy_from_slice(&((part.len() + 8) as u16).to_be_bytes());
+                out.extend([header[6], 0]);
+                out[6] = 44;
+                out.extend((offset & !7 | more).to_be_bytes());
+                out.extend(u32::from(id).to_be_bytes());
+            } else {
+                out[2..4].copy_from_slice(&((part.len() + header.len()) as u16).to_be_bytes());
+                out[4..6].copy_from_slice(&id.to_be_bytes());
+                out[6..8].copy_from_slice(&(offset / 8 | more << 13).to_be_bytes());
+                fix_ip(&mut out);
+            }
+            out.extend_from_slice(part);
+            out
+        })
+        .collect()
 }
 
 /// An ICMP error of that type and code that quotes `bytes`, sent to its sender.
@@ -214,7 +225,8 @@ pub fn error_about(bytes: &[u8], sender: u8, kind: u8, code: u8, quoted: usize) 
     let mut l4 = vec![kind, code, 0, 0, 0, 0, 5, 0];
     l4.extend(&bytes[..quoted.min(bytes.len())]);
     let (src, dst) = (address(v6, sender), packet.src);
-    let mut out = if v6 { header6(&src, &dst, IPPROTO_ICMPV6, l4.len()) } else { header4(&src, &dst, IPPROTO_ICMP, l4.len(), 1) };
+    let mut out =
+        if v6 { header6(&src, &dst, IPPROTO_ICMPV6, l4.len()) } else { header4(&src, &dst, IPPROTO_ICMP, l4.len(), 1) };
     out.extend(l4);
     fix_l4(&mut out);
     out

@@ -221,7 +221,9 @@ impl Gateway {
 
     /// Dumps decode, and are as long as the tables.
     pub fn dump(&mut self) {
-        for (batch, len) in [(self.engine.flows(), self.flows.len()), (self.engine.expectations(), self.expectations.len())] {
+        for (batch, len) in
+            [(self.engine.flows(), self.flows.len()), (self.engine.expectations(), self.expectations.len())]
+        {
             assert_eq!((batch.len(), batch.iter().count()), (len, len));
         }
     }
@@ -268,7 +270,8 @@ impl Gateway {
             4 => {
                 let (start, length, by) = (script.u8(), script.u8(), script.u8());
                 let start = if start > 250 { len } else { usize::from(start) };
-                self.spoiled |= self.engine.mangle(start, usize::from(length), &vec![b'x'; usize::from(by)], action & 16 != 0);
+                self.spoiled |=
+                    self.engine.mangle(start, usize::from(length), &vec![b'x'; usize::from(by)], action & 16 != 0);
             }
             5 => self.engine.refresh_call(seconds(script.u8())),
             6 => {
@@ -387,23 +390,33 @@ fn add_rules(engine: &mut Engine, nat: u8) {
     };
     let plain = Range { addresses: gateway(false), ports: None, persistent: false };
     let inside = Some((address(false, 1), address(false, 1)));
-    add(0, Manip::Destination, false, "proto tcp", Range { addresses: inside, ports: Some((21, 21)), persistent: false });
+    add(
+        0,
+        Manip::Destination,
+        false,
+        "proto tcp",
+        Range { addresses: inside, ports: Some((21, 21)), persistent: false },
+    );
     add(1, Manip::Source, false, "proto udp", Range { ports: Some((40_000, 40_002)), ..plain });
     add(2, Manip::Source, false, "", plain);
     add(3, Manip::Source, true, "", Range { addresses: gateway(true), ..plain });
     add(4, Manip::Destination, true, "", Range { addresses: Some((address(true, 0), address(true, 3))), ..plain });
-    add(5, Manip::Source, false, "", Range { addresses: Some((address(false, 8), address(false, 9))), ports: None, persistent: true });
+    add(
+        5,
+        Manip::Source,
+        false,
+        "",
+        Range { addresses: Some((address(false, 8), address(false, 9))), ports: None, persistent: true },
+    );
     add(6, Manip::Source, false, "proto icmp", Range { addresses: None, ports: Some((1, 2)), persistent: false });
     add(7, Manip::Destination, false, "", Range { addresses: Some((address(false, 0), address(false, 3))), ..plain });
 }
 
 fn add_helpers(engine: &mut Engine, helpers: u8) {
     let policy = |max_expected, timeout| Policy { max_expected, timeout };
-    for (name, policies) in [
-        ("few", vec![policy(1, 300)]),
-        ("two", vec![policy(4, 30), policy(0, 0)]),
-        ("none", vec![]),
-    ] {
+    for (name, policies) in
+        [("few", vec![policy(1, 300)]), ("two", vec![policy(4, 30), policy(0, 0)]), ("none", vec![])]
+    {
         engine.add_helper(Helper { name: name.into(), policies });
     }
     let ports = [(IPPROTO_TCP, 21), (IPPROTO_UDP, 5060), (IPPROTO_TCP, 1723), (IPPROTO_UDP, 69), (IPPROTO_TCP, 80)];

@@ -7,37 +7,66 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from conntap import _core
 from conntap.errors import RecordingError, UsageError
+from conntap.files import LINKTYPE_NETLINK, File, open_files
 from conntap.filter import as_filter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from conntap.captures import Capture
+    from conntap.files import Source
     from conntap.filter import Filter
+    from conntap.tracker import Setup
 
 __all__ = ["RecordWriter", "Recording", "replay"]
 
 #: Bytes read from a file at a time.
 CHUNK = 1 << 20
 
-#: First bytes of formats that are known but not read as they are.
-COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
-
-def replay(path: str | os.PathLike[str]) -> Recording:
-    """Open a recording.
+def replay(*paths: str | os.PathLike[str], setup: Setup | None = None, drain: bool = False) -> Recording | Capture:
+    """Open a recording of the kernel's messages, or packet captures for the userspace engine.
 
     Args:
-        path: a pcapng or pcap file of netlink messages, plain or gzip; "-" for standard input.
+        paths: a recording (pcapng or pcap of netlink messages), or one or several packet captures (pcap, pcapng), read
+            in order of time; plain, gzip or zstd; "-" for standard input.
+        setup: what the engine is told; only for packets.
+        drain: behind the last packet let time go by until every connection has ended; only for packets.
 
     Raises:
-        OSError: the file cannot be opened.
+        OSError: a file cannot be opened.
+        RecordingError: a file is neither, or a recording among other files.
+        UsageError: no file is named, standard input twice, or *setup* asks for what there is not.
     """
-    return Recording(path)
+    if not paths:
+        raise UsageError("no file to replay", hint='say conntap.replay("capture.pcap")')
+    files = open_files(paths)
+    if len(files) == 1 and files[0].linktype in (LINKTYPE_NETLINK, None):
+        return Recording(files[0].name, file=files[0])
+    mixed = next((file for file in files if file.linktype == LINKTYPE_NETLINK), None)
+    if mixed:
+        for file in files:
+            file.close()
+        raise RecordingError(
+            f"{mixed.name} is a recording, which is replayed alone", hint="name one file, or only captures"
+        )
+    from conntap.captures import Capture  # a recording needs no engine
+
+    return Capture(paths, setup, drain=drain, files=files)
+
+
+def is_recording(source: Source) -> bool:
+    """Does the file hold netlink messages, and not packets?
+
+    Raises:
+        RecordingError: it holds neither.
+    """
+    return source.linktype() == LINKTYPE_NETLINK
 
 
 class Recording:
@@ -46,17 +75,23 @@ class Recording:
     Attributes:
         counters: of the last walk: rows, losses and omissions by name.
         faults: of the last walk: what could not be read, in words.
+        sample: of the last walk: the first message that could not be read, and why; None where there was none.
     """
 
-    __slots__ = ("counters", "faults", "path", "sample")
+    __slots__ = ("_file", "counters", "faults", "path", "sample")
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
+    def __init__(self, path: str | os.PathLike[str], *, file: File | None = None) -> None:
+        """Open a recording; *file* is the same one, if it has been looked at already.
+
+        Raises:
+            OSError: the file cannot be opened.
+            RecordingError: it is no recording.
+        """
+        self._file = file or File(path)
+        self.path = self._file.name
         self.counters: dict[str, int] = {}
         self.faults: list[str] = []
         self.sample: tuple[str, bytes] | None = None
-        if self.path != "-":
-            open(self.path, "rb").close()  # told now, not at the first row
 
     def batches(self, where: str | Filter = "") -> Iterator[_core.Batch]:
         """Read the rows that match *where*, a batch for each part of the file.
@@ -67,41 +102,24 @@ class Recording:
         """
         reader = _core.RecordingReader(as_filter(where))
         self.faults = []
-        with self._open() as file:
-            try:
-                while data := file.read(CHUNK):
-                    batch, faults = reader.feed(data)
-                    self._note(faults, reader)
-                    if len(batch):
-                        yield batch
-                end = reader.finish()
-                self._note([end] if end else [], reader)
-            finally:
-                self.counters = reader.counters
-                self.sample = reader.sample
+        source = self._file.open()
+        try:
+            while data := source.read(CHUNK):
+                batch, faults = reader.feed(data)
+                self._note(faults, reader)
+                if len(batch):
+                    yield batch
+            self._note([end for end in (source.fault, reader.finish()) if end], reader)
+        finally:
+            source.close()
+            self.counters = reader.counters
+            self.sample = reader.sample
 
     def _note(self, faults: list[str], reader: _core.RecordingReader) -> None:
         """Keep what could not be read; a file of which nothing could be read is an error."""
         self.faults += faults
         if faults and not reader.counters["received"]:
             raise RecordingError(f"{self.path} {faults[0]}")
-
-    def _open(self) -> IO[bytes] | Any:
-        file = sys.stdin.buffer if self.path == "-" else open(self.path, "rb")
-        if self.path == "-":
-            return file
-        first = file.read(4)
-        file.seek(0)
-        for magic, name in COMPRESSED.items():
-            if first.startswith(magic):
-                file.close()
-                if name == "gzip":
-                    import gzip
-
-                    return gzip.open(self.path, "rb")
-                hint = f"{name} -dc {self.path} | conntap replay -"
-                raise RecordingError(f"{self.path} is compressed with {name}", hint=hint)
-        return file
 
     def events(self, where: str | Filter = "") -> Iterator[_core.Event]:
         """Read the rows that match *where* as `Event`, in the order in which they were recorded."""

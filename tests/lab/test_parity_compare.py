@@ -297,6 +297,9 @@ def test_tables_are_compared_where_both_are_known_whatever_their_order(pair):
     assert where(first_difference(one, two)) == ("table", 5)
     change_answer(two, 5, table=rows[:1])
     assert where(first_difference(one, two)) == ("table", 5)
+    # A dump leaves out what has run out since the packet.
+    change_answer(one, 5, table=[rows[0], with_value(rows[1], TIMEOUT, 1)])
+    assert first_difference(one, two) is None
 
 
 def test_runs_of_different_length_are_different(pair):
@@ -344,7 +347,7 @@ def test_a_report_names_the_packet_what_both_said_and_the_attribute(pair):
     assert lines[4] == "  engine:"
     assert "[ASSURED]" not in lines[5]
     assert lines[6] == "  differs in CTA_STATUS: 0000000e ≠ 00000108"
-    assert lines[7] == "11 packets compared"
+    assert lines[7] == "compared: 11 packets, 8 events, 11 forwarded"
 
 
 def test_a_report_shows_the_whole_history_of_a_flow_and_marks_where_it_parts(pair):
@@ -359,7 +362,7 @@ def test_a_report_shows_the_whole_history_of_a_flow_and_marks_where_it_parts(pai
 def test_a_report_of_equal_runs_says_what_was_left_out(pair):
     one, two = pair
     equal = replace(report(one, two), skipped={"to a multicast group": 3})
-    assert equal.text() == "equal: 11 packets, 8 events; left out: 3 to a multicast group\n"
+    assert equal.text() == "equal: 11 packets, 8 events, 11 forwarded; left out: 3 to a multicast group\n"
 
 
 @pytest.mark.parametrize("name", SAMPLES)

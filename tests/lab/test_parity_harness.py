@@ -310,7 +310,7 @@ def test_a_capture_through_two_kernels_is_equal_and_a_changed_message_is_reporte
         equal = compare_capture(sample.path, other, options)
         changed = compare_capture(sample.path, Tampering(other, 3), options)
     assert equal.equal, equal.text()
-    assert equal.text() == f"equal: {equal.packets} packets, {equal.messages} events\n"
+    assert equal.text() == f"equal: {equal.packets} packets, {equal.messages} events, {equal.packets} forwarded\n"
     assert not changed.equal
     assert changed.difference is not None
     assert (changed.difference.what, changed.difference.step) == ("events", 2)

@@ -9,6 +9,7 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use crate::arguments::Arguments;
+use crate::resources::cpu_seconds;
 use crate::{Outcome, private, stop};
 
 /// Packets a system call.
@@ -48,15 +49,6 @@ pub fn run(arguments: &Arguments) -> Outcome {
         cpu_seconds()
     );
     Ok(())
-}
-
-/// What this process has used: steadier than the wall on a machine that others use too.
-fn cpu_seconds() -> f64 {
-    // SAFETY: timespec is plain integers, which the call fills.
-    let mut time: libc::timespec = unsafe { zeroed() };
-    // SAFETY: the pointer is to a live timespec.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// Eight source ports at each of the addresses.

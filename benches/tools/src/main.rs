@@ -7,14 +7,26 @@ mod core_rows;
 mod dump_floor;
 mod fill;
 mod flood;
+mod frames;
 mod listen_floor;
+mod packets_engine;
+mod packets_memory;
+mod packets_run;
+mod packets_send;
+mod packets_write;
 mod private;
+mod random;
+mod resources;
 mod stop;
 mod timed;
+mod traffic;
 
 use std::process::ExitCode;
 
 use arguments::Arguments;
+
+const USAGE: &str = "usage: conntap-bench fill|flood|dump-floor|listen-floor|core-rows|packets-engine|packets-memory|\
+                     packets-run|packets-send|packets-write|timed [--option value]…";
 
 /// What went wrong, in words.
 pub type Outcome<T = ()> = Result<T, String>;
@@ -28,8 +40,13 @@ fn main() -> ExitCode {
         "dump-floor" => dump_floor::run(&arguments),
         "listen-floor" => listen_floor::run(&arguments),
         "core-rows" => core_rows::run(&arguments),
+        "packets-write" => packets_write::run(&arguments),
+        "packets-engine" => packets_engine::run(&arguments),
+        "packets-memory" => packets_memory::run(&arguments),
+        "packets-send" => packets_send::run(&arguments),
+        "packets-run" => packets_run::run(&arguments),
         "timed" => timed::run(&arguments),
-        _ => Err("usage: conntap-bench fill|flood|dump-floor|listen-floor|core-rows|timed [--option value]…".into()),
+        _ => Err(USAGE.into()),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

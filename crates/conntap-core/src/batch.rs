@@ -74,6 +74,15 @@ impl Batch {
         self.bytes.get_mut(self.used..).unwrap_or_default()
     }
 
+    /// Keep the rows that `wanted` takes; returns how many it refused.
+    pub fn retain(&mut self, wanted: Wanted<'_>) -> usize {
+        let before = self.rows.len();
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.retain(|row| self.content(row).is_some_and(|(message, content)| wanted(row.kind, &content, &message)));
+        self.rows = rows;
+        before.saturating_sub(self.rows.len())
+    }
+
     /// Keep the first `rows` rows.
     pub fn truncate(&mut self, rows: usize) {
         self.rows.truncate(rows);

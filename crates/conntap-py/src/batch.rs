@@ -10,6 +10,7 @@ use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule};
 
+use crate::filter::{Filter, wanted};
 use crate::rows::{Event, Expectation, Flow};
 
 /// Rows of the kernel's messages, in order.
@@ -54,7 +55,7 @@ impl Handle {
 impl Batch {
     /// Index whole datagrams from memory: (bytes, received_ns) pairs. Malformed messages are left out.
     #[staticmethod]
-    fn of(datagrams: Vec<(Vec<u8>, i64)>) -> Self {
+    pub fn of(datagrams: Vec<(Vec<u8>, i64)>) -> Self {
         let (mut batch, mut scan) = (core::Batch::default(), Scan::default());
         for (datagram, received_ns) in &datagrams {
             batch.append(datagram, *received_ns, &mut |_, _, _| true, &mut scan);
@@ -84,6 +85,15 @@ impl Batch {
         let mut batch = core::Batch::clone(&self.0);
         batch.truncate(rows);
         Self::new(batch)
+    }
+
+    /// The rows that the filter wants.
+    fn filter(&self, py: Python<'_>, filter: &Filter) -> Self {
+        py.detach(|| {
+            let mut batch = core::Batch::clone(&self.0);
+            batch.retain(&mut wanted(Some(filter)));
+            Self::new(batch)
+        })
     }
 
     /// All rows as `Event`.

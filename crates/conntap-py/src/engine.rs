@@ -1,6 +1,7 @@
 //! `Engine`: connection tracking in userspace. Helpers are asked through a callable, without the lock.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use conntap_core::engine::expect::{ExpectNat, Function, Refused, Wanted};
 use conntap_core::engine::helper::{Assignment, Handle, Helper, Policy, Stage};
@@ -13,8 +14,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::batch::Batch;
-use crate::errors::UsageError;
-use crate::filter::Filter;
+use crate::errors::{self, UsageError};
+use crate::filter::{Filter, wanted};
+use crate::packets::{PacketCapture, PacketReader, PacketWriter, Stop, Trace, done, pass_live};
 
 /// src, dst (4 or 16 bytes), protocol, source and destination port.
 type TupleParts<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, u8, u16, u16);
@@ -79,6 +81,12 @@ impl ExpectationHandle {
     #[getter]
     fn mine(&self) -> bool {
         self.0.mine
+    }
+
+    /// Its master carries the same helper, over the same protocol and family.
+    #[getter]
+    fn same_helper(&self) -> bool {
+        self.0.same_helper
     }
 
     #[getter]
@@ -204,7 +212,7 @@ impl Engine {
         let step = py.detach(|| {
             let mut engine = self.lock();
             match decode_ip(ip, u32::try_from(ip.len()).unwrap_or(u32::MAX)) {
-                Ok(packet) => engine.packet(&Input { time_ns, packet, zone, came_by, goes_by }),
+                Ok(packet) => engine.packet(&Input { zone, came_by, goes_by, ..Input::new(time_ns, packet) }),
                 Err(error) => Step::Done(engine.refused(error)),
             }
         });
@@ -212,9 +220,80 @@ impl Engine {
         Ok(outcome_parts(&outcome))
     }
 
-    /// The events since the last time.
-    fn take_events(&self) -> Batch {
-        Batch::new(self.lock().take_events())
+    /// Let packets through until an input needs bytes ("need"), has a fault ("fault"), `rows` events wait ("rows"), or
+    /// all have ended ("end"); returns the word, the input, and the fault.
+    #[pyo3(signature = (reader, ask, rows, *, trace=None, writer=None))]
+    fn run(
+        &self,
+        py: Python<'_>,
+        reader: &PacketReader,
+        ask: &Bound<'_, PyAny>,
+        rows: usize,
+        trace: Option<&Trace>,
+        writer: Option<&PacketWriter>,
+    ) -> PyResult<(&'static str, usize, String)> {
+        loop {
+            let stop = py.detach(|| reader.lock().run(&mut self.lock(), rows, trace, writer));
+            match stop {
+                Stop::Need(input) => return Ok(("need", input, String::new())),
+                Stop::Fault(input, text) => return Ok(("fault", input, text)),
+                Stop::Rows => return Ok(("rows", 0, String::new())),
+                Stop::End => return Ok(("end", 0, String::new())),
+                Stop::Ask(pending) => {
+                    let outcome = self.through(py, Step::Ask, ask)?;
+                    done(&self.lock(), pending, outcome, trace, writer);
+                }
+            }
+        }
+    }
+
+    /// Wait up to `timeout_ms` for packets of an interface, and let those that have come through; returns how many.
+    fn receive(
+        &self,
+        py: Python<'_>,
+        capture: &PacketCapture,
+        ask: &Bound<'_, PyAny>,
+        timeout_ms: u64,
+    ) -> PyResult<usize> {
+        let ask = ask.clone().unbind();
+        let mut failed = None;
+        let received = py.detach(|| {
+            capture.receive(Duration::from_millis(timeout_ms), |frame, pending| {
+                if failed.is_some() {
+                    return;
+                }
+                let stop = pass_live(&mut self.lock(), frame, pending);
+                if let Some(Stop::Ask(pending)) = stop {
+                    let through = Python::attach(|py| self.through(py, Step::Ask, ask.bind(py)));
+                    match through {
+                        Ok(outcome) => done(&self.lock(), pending, outcome, None, None),
+                        Err(error) => failed = Some(error),
+                    }
+                }
+            })
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let (count, gap) = received.map_err(|error| errors::system(py, "capturing packets", &error))?;
+        if let Some(gap) = gap {
+            self.lock().gap(&gap);
+        }
+        py.check_signals()?;
+        Ok(count)
+    }
+
+    /// The events since the last time that the filter wants, and how many it does not.
+    #[pyo3(signature = (filter=None))]
+    fn take_events(&self, py: Python<'_>, filter: Option<&Filter>) -> (Batch, usize) {
+        py.detach(|| {
+            let mut batch = self.lock().take_events();
+            let refused = match filter {
+                Some(filter) => batch.retain(&mut wanted(Some(filter))),
+                None => 0,
+            };
+            (Batch::new(batch), refused)
+        })
     }
 
     /// The flow table, as a dump tells it.
@@ -330,7 +409,8 @@ impl Engine {
             }),
             None => None,
         };
-        let flags = if permanent { NF_CT_EXPECT_PERMANENT } else { 0 } | if inactive { NF_CT_EXPECT_INACTIVE } else { 0 };
+        let flags =
+            if permanent { NF_CT_EXPECT_PERMANENT } else { 0 } | if inactive { NF_CT_EXPECT_INACTIVE } else { 0 };
         let zone = engine.call_flow().map_or(0, |flow| flow.orig.zone);
         let wanted = Wanted {
             key: key_of(&tuple, zone),

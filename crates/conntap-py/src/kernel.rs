@@ -31,7 +31,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn namespace(py: Python<'_>, path: Option<PathBuf>) -> PyResult<Option<Namespace>> {
+pub fn namespace(py: Python<'_>, path: Option<PathBuf>) -> PyResult<Option<Namespace>> {
     path.map(|path| {
         Namespace::open(&path)
             .map_err(|error| errors::system(py, &format!("opening the network namespace {}", path.display()), &error))

@@ -8,6 +8,7 @@ mod errors;
 mod fields;
 mod filter;
 mod kernel;
+mod packets;
 mod recording;
 mod rows;
 mod system;
@@ -29,6 +30,8 @@ mod _core {
     use super::filter::Filter;
     #[pymodule_export]
     use super::kernel::{Dump, Listener, Requests};
+    #[pymodule_export]
+    use super::packets::{PacketCapture, PacketReader, PacketWriter, Trace, TracedPacket, first_linktype};
     #[pymodule_export]
     use super::recording::{Recorder, RecordingReader};
     #[pymodule_export]

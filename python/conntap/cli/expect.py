@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from conntap.cli.options import filter_argument, listen_options, netns_option, output_options, stream_options
+from conntap.cli.engine import engine_options, files_and_filter, take_engine_options
+from conntap.cli.options import listen_options, netns_option, output_options, stream_options
+from conntap.cli.packets import tables_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conntap import _core
     from conntap.cli.io import IO
 
 __all__ = ["expect"]
@@ -24,18 +29,22 @@ ONLY_WATCHING = {
 }
 
 
-@click.command(epilog="Example: conntap expect --watch helper sip")
-@filter_argument
+@click.command(epilog="Examples: conntap expect --watch helper sip · conntap expect call.pcap --helper sip")
+@click.argument("words", nargs=-1, metavar="[FILE]... [FILTER]...")
 @output_options
 @stream_options
 @listen_options
 @netns_option
 @click.option("--watch", "follow", is_flag=True, help="Follow announcements as they come and go.")
+@engine_options
 @click.pass_context
 def expect(ctx: click.Context, words: tuple[str, ...], follow: bool, netns: str | None, **options: Any) -> None:
-    """Show who may connect where because a helper announced it."""
+    """Show who may connect where because a helper announced it; with a FILE of packets, behind its last one."""
     io: IO = ctx.obj
-    text = " ".join(words)
+    engine = take_engine_options(options)
+    files, text = files_and_filter(words)
+    if follow and files:
+        raise click.UsageError("a file is not watched: conntap replay FILE expectation")
     if follow:
         from conntap.cli.watch import listen
 
@@ -44,23 +53,50 @@ def expect(ctx: click.Context, words: tuple[str, ...], follow: bool, netns: str 
     for name, option in ONLY_WATCHING.items():
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"{option} goes with --watch")
-    show(io, text, netns, **{name: options[name] for name in ("format_", "json_", "ascii", "color", "utc", "names")})
+    if files and netns:
+        raise click.UsageError("--netns is for the kernel's table")
+    show(
+        io,
+        text,
+        netns,
+        files,
+        engine,
+        **{name: options[name] for name in ("format_", "json_", "ascii", "color", "utc", "names")},
+    )
 
 
-def show(io: IO, where: str, netns: str | None, **output: Any) -> None:
-    """Write the expectation table."""
-    import conntap
+def show(io: IO, where: str, netns: str | None, files: list[str], engine: dict[str, Any], **output: Any) -> None:
+    """Write the expectation table: the kernel's, or what packets leave behind."""
     from conntap.cli.output import make_formatter
 
     formatter = make_formatter(io, table=True, **output)
     shown = anyone = 0
-    with conntap.open(netns) as ct:
-        for batch in ct.expectations(where).batches():
-            shown += len(batch)
-            anyone += sum(expectation.any_source for expectation in batch.expectations())
-            io.write(formatter.format(batch))
-        io.write(formatter.finish())
+    for batch in of_packets(io, where, files, engine) if files else of_kernel(where, netns):
+        shown += len(batch)
+        anyone += sum(expectation.any_source for expectation in batch.expectations())
+        io.write(formatter.format(batch))
+    io.write(formatter.finish())
     if anyone:
         io.say(f"{anyone} of {shown} may be used by anyone (!): docs/expectations.md says what that means")
     else:
         io.say(f"{shown} expectation{'' if shown == 1 else 's'}")
+
+
+def of_kernel(where: str, netns: str | None) -> Iterator[_core.Batch]:
+    """The kernel's table."""
+    import conntap
+
+    with conntap.open(netns) as ct:
+        yield from ct.expectations(where).batches()
+
+
+def of_packets(io: IO, where: str, files: list[str], engine: dict[str, Any]) -> Iterator[_core.Batch]:
+    """The table behind the last packet of captures."""
+    _, expectations, faults = tables_of(files, engine)
+    for fault in faults:
+        io.say(f"warning: {fault}")
+    if where:
+        from conntap.filter import Filter
+
+        expectations = expectations.filter(Filter(where))
+    yield expectations

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from conntap.cli.options import output_options
+from conntap.cli.parity import parity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -27,6 +28,9 @@ def lab() -> None:
 
     Needs no root where the kernel lets users make namespaces; nothing outside of them is touched.
     """
+
+
+lab.add_command(parity)
 
 
 @lab.command(name="list")

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from conntap.cli.options import filter_argument, netns_option, output_options
+from conntap.cli.engine import engine_options, files_and_filter, take_engine_options
+from conntap.cli.options import netns_option, output_options
+from conntap.cli.packets import tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +22,8 @@ __all__ = ["list_"]
 SORT_KEYS = ("bytes", "packets", "age", "timeout")
 
 
-@click.command("list", epilog="Example: conntap list 'dport 443' --sort bytes --top 5")
-@filter_argument
+@click.command("list", epilog="Examples: conntap list 'dport 443' --sort bytes --top 5 · conntap list office.pcap nat")
+@click.argument("words", nargs=-1, metavar="[FILE]... [FILTER]...")
 @output_options
 @netns_option
 @click.option(
@@ -29,6 +31,7 @@ SORT_KEYS = ("bytes", "packets", "age", "timeout")
 )
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the first N rows.")
 @click.option("--zero", is_flag=True, help="Set all counters to zero as they are read (no FILTER).")
+@engine_options
 @click.pass_obj
 def list_(
     io: IO,
@@ -39,13 +42,20 @@ def list_(
     zero: bool,
     **output: Any,
 ) -> None:
-    """Show the connections that the kernel holds now."""
+    """Show the connections that the kernel holds now; with a FILE of packets, those that it would hold behind them."""
     import conntap
     from conntap.cli.output import make_formatter
 
+    engine = take_engine_options(output)
     formatter = make_formatter(io, table=True, **output)
+    files, where = files_and_filter(words)
+    if files:
+        if netns or zero:
+            raise click.UsageError("--netns and --zero are for the kernel's table")
+        show_packets(io, formatter, files, where, engine, sort=sort, top=top)
+        return
     with conntap.open(netns) as ct:
-        flows = ct.flows(" ".join(words), zero=zero)
+        flows = ct.flows(where, zero=zero)
         shown, total, limit = 0, ct.count(), ct.limit()
         # Even an empty table costs the kernel a walk over its whole hash (13 ms for 262,144 buckets).
         if not total:
@@ -66,6 +76,34 @@ def list_(
     if limit:
         line += f" (table {100 * total / limit:.0f} % of {limit:,})"
     io.say(line)
+
+
+def show_packets(
+    io: IO,
+    formatter: _core.Formatter,
+    files: list[str],
+    where: str,
+    engine: dict[str, Any],
+    *,
+    sort: str | None,
+    top: int | None,
+) -> None:
+    """Write the flow table that packets leave behind."""
+    flows, _, faults = tables_of(files, engine)
+    total = len(flows)
+    if where:
+        from conntap.filter import Filter
+
+        flows = flows.filter(Filter(where))
+    if sort is not None:
+        flows = largest([flows], sort, top)
+    elif top is not None:
+        flows = flows.head(top)
+    io.write(formatter.format(flows))
+    io.write(formatter.finish())
+    for fault in faults:
+        io.say(f"warning: {fault}")
+    io.say(f"{len(flows):,} of {total:,} entries, as the table stands behind the last packet")
 
 
 def largest(batches: Any, key: str, top: int | None) -> _core.Batch:

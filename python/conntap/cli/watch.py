@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from conntap.cli.engine import engine_options, take_engine_options
 from conntap.cli.options import filter_argument, listen_options, netns_option, output_options, stream_options
+from conntap.cli.packets import listen_interface
 
 if TYPE_CHECKING:
     from conntap.cli.io import IO
@@ -21,9 +23,14 @@ __all__ = ["watch"]
 @stream_options
 @listen_options
 @netns_option
+@click.option("-i", "--interface", metavar="NAME", help='Track this interface\'s packets here instead ("any": all).')
+@click.option("--promiscuous", is_flag=True, help="With -i: also what is addressed to others.")
+@engine_options
 @click.option("--explain", is_flag=True, help="Say what the kernel filters and what is filtered here, and stop.")
 @click.pass_obj
-def watch(io: IO, words: tuple[str, ...], explain: bool, **options: Any) -> None:
+def watch(
+    io: IO, words: tuple[str, ...], explain: bool, interface: str | None, promiscuous: bool, **options: Any
+) -> None:
     """See connections and expectations as they begin (+), change (~) and end (-).
 
     FILTER selects: see docs/filter.md.
@@ -34,6 +41,14 @@ def watch(io: IO, words: tuple[str, ...], explain: bool, **options: Any) -> None
     if explain:
         io.write(Filter(text).explain().rstrip().encode() + b"\n")
         return
+    engine = take_engine_options(options)
+    if interface is not None:
+        for name in ("reliable", "buffer_bytes"):
+            del options[name]
+        listen_interface(io, text, interface=interface, promiscuous=promiscuous, engine=engine, **options)
+        return
+    if promiscuous:
+        raise click.UsageError("--promiscuous goes with -i")
     listen(io, text, **options)
 
 

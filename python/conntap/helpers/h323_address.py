@@ -9,13 +9,15 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from conntap.helpers.base import Address, Packet
     from conntap.helpers.h323_per import Value
 
 __all__ = ["Endpoint", "h225", "h245"]
 
-_H225: Final = {4: ("ipAddress", "ip"), 6: ("ip6Address", "ip")}
-_H245: Final = {
+_H225: Final[Mapping[int, tuple[str, ...]]] = {4: ("ipAddress", "ip"), 6: ("ip6Address", "ip")}
+_H245: Final[Mapping[int, tuple[str, ...]]] = {
     4: ("unicastAddress", "iPAddress", "network"),
     6: ("unicastAddress", "iP6Address", "network"),
 }
@@ -39,7 +41,7 @@ def h245(packet: Packet, value: Value | None) -> Endpoint | None:
     return _endpoint(packet, value, _H245)
 
 
-def _endpoint(packet: Packet, value: Value | None, paths: dict[int, tuple[str, ...]]) -> Endpoint | None:
+def _endpoint(packet: Packet, value: Value | None, paths: Mapping[int, tuple[str, ...]]) -> Endpoint | None:
     version = packet.original.src.version
     octets = value.at(*paths[version]) if value else None
     if octets is None:

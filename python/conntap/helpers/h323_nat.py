@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from conntap.helpers.h323_per import Value
 
 __all__ = [
-    "CALL_FORWARDING",
     "Ports",
     "announce_call_forwarding",
     "announce_call_signalling",
@@ -36,9 +35,9 @@ __all__ = [
     "translated",
 ]
 
-#: Names of the rules for the children, as netlink says them.
-CALL_SIGNALLING: Final = "Q.931"
-CALL_FORWARDING: Final = "callforwarding"
+# Names of the rules for the children, as netlink says them.
+_CALL_SIGNALLING: Final = "Q.931"
+_CALL_FORWARDING: Final = "callforwarding"
 
 # Audio, video, fax and one more: RTP channels of a connection whose ports are remembered.
 _CHANNELS: Final = 4
@@ -153,7 +152,7 @@ def announce_call_signalling(
         first: the list's first address, where that is another one: if it is a loopback address it is rewritten too.
         wanted: the calls.
     """
-    nat = Nat(1 - packet.direction, wanted.dport, function=CALL_SIGNALLING)
+    nat = Nat(1 - packet.direction, wanted.dport, function=_CALL_SIGNALLING)
     port = _announce_signalling(packet, ports, named, replace(wanted, nat=nat))
     if port and first and _is_loopback(first):
         rewrite(packet, first.place, packet.inverse.dst, port)
@@ -161,7 +160,7 @@ def announce_call_signalling(
 
 def announce_call_forwarding(packet: Packet, named: Endpoint, wanted: Expect) -> None:
     """Expect the forwarded call where the world sees this packet's sender, and rewrite the address that names it."""
-    nat = Nat(1 - packet.direction, wanted.dport, named.address, CALL_FORWARDING)
+    nat = Nat(1 - packet.direction, wanted.dport, named.address, _CALL_FORWARDING)
     _announce(packet, named, replace(wanted, dst=packet.inverse.dst, nat=nat))
 
 

@@ -26,13 +26,14 @@ from conntap.helpers.h323_schema import RAS_MESSAGE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from conntap.helpers.base import Address
     from conntap.helpers.h323_per import Value
 
 __all__ = ["Ras"]
 
 # Time for the gatekeeper's answer when an endpoint unregisters, seconds.
 _FAREWELL: Final = 30
-_ANY: Final = {4: IPv4Address(0), 6: IPv6Address(0)}
+_ANY: Final[Mapping[int, Address]] = {4: IPv4Address(0), 6: IPv6Address(0)}
 
 
 class Ras(Helper):
@@ -113,6 +114,7 @@ class Ras(Helper):
             self._ports.signalling[packet.direction] = named.port
 
     def _registration_confirm(self, packet: Packet, body: Value) -> None:
+        # A kernel with HZ 250 takes more than 99 days (2³¹ ticks) for none left; here the value stays as it is.
         if translated(packet):
             rewrite_signalling(packet, self._ports, body.all("callSignalAddress"))
         lifetime = body.at("timeToLive")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Interface, ip_address
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from conntap.helpers.base import ORIGINAL, Address, Drop, Expect, Expectation, Helper, Nat, Packet, Refused, Tuple
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HelperHost"]
 
-TupleParts = tuple[bytes, bytes, int, int, int]
+TupleParts: TypeAlias = tuple[bytes, bytes, int, int, int]
+State: TypeAlias = Literal["new", "established", "related"]
 
 
 def to_tuple(parts: TupleParts) -> Tuple:
@@ -47,6 +48,11 @@ class EngineExpectation:
         self._handle = handle
         self.mine = handle.mine
         self.wanted = _wanted(handle)
+
+    @property
+    def same_helper(self) -> bool:
+        """Was it made by a connection with this helper, of this transport and family?"""
+        return self._handle.same_helper
 
     def remove(self) -> None:
         """Take it out of the table."""
@@ -92,7 +98,7 @@ class EnginePacket:
         self._engine = engine
         self.payload = call.payload
         self.direction = call.direction
-        self.state: Literal["new", "established", "related"] = call.state.lower()  # pyright: ignore[reportAttributeAccessIssue]
+        self.state: State = cast("State", call.state.lower())
         self.seq = call.seq
         self.l4proto = call.l4proto
         self.original = to_tuple(call.original)
@@ -129,7 +135,7 @@ class EnginePacket:
             any_master=wanted.any_master,
         )
         if handle is None:
-            raise Refused(refused)  # pyright: ignore[reportArgumentType]
+            raise Refused(cast("Literal['busy', 'already', 'full']", refused))
         return EngineExpectation(self._engine, handle)
 
     def expectations(self) -> list[Expectation]:
@@ -154,6 +160,10 @@ class EnginePacket:
     def adjust_sequence(self, difference: int) -> None:
         """Shift this direction's later sequence numbers."""
         self._engine.adjust_sequence(difference)
+
+    def leaves_alike(self, address: Address) -> bool:
+        """False: the engine knows no routes."""
+        return False
 
     def set_dport(self, port: int) -> None:
         """Change the destination port in the UDP header."""
@@ -209,11 +219,15 @@ class HelperHost:
             return True
         if call.stage == "rules":
             return self._rules is None or self._rules(self._engine, call)
+        packet: Packet = EnginePacket(self._engine, call, self._local_network(call))
+        if call.stage == "ended":
+            if ended := self._instances.pop(call.flow, None):
+                ended.ended(packet)
+            return True
         instance = self._instances.get(call.flow)
         if instance is None:
             helper, options = self._classes[call.helper or 0]
             instance = self._instances[call.flow] = helper(options)
-        packet: Packet = EnginePacket(self._engine, call, self._local_network(call))
         try:
             instance.packet(packet)
         except Drop as drop:

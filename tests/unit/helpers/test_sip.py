@@ -174,6 +174,7 @@ def test_a_registration_is_active_for_as_long_as_the_registrar_says(dialogue):
     (entry,) = dialogue.gateway.table
     assert (entry.inactive, entry.left) == (True, 180)
     assert not dialogue.server(answer(100, "REGISTER")).events
+    assert not dialogue.server(answer(199, "REGISTER")).events
     assert entry.inactive
     assert not dialogue.server(answer(200, "REGISTER", f"Contact: <sip:a@{PHONE}>;expires=30", "Expires: 60")).events
     assert (entry.inactive, entry.left) == (False, 30)

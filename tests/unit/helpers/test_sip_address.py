@@ -138,6 +138,7 @@ def test_what_python_reads_is_read_alike(written, family):
         (b"2001:db8::1", True, None),
         (b"[2001:db8::1;", True, None),
         (b"[]", False, None),
+        (b"", False, None),
     ],
 )
 def test_brackets_are_part_of_the_address_where_it_has_them(written, must, wanted):

@@ -230,6 +230,29 @@ def test_a_private_stream_that_is_known_as_well_is_not_expected_again():
     assert len(table) == 2
 
 
+def test_a_private_stream_is_looked_for_from_the_same_peer():
+    phone = Phone()
+    table = phone.connection.table
+    ends = {"src": ip_address(PHONE), "l4proto": UDP, "expect_class": 1}
+    private = Expect(dst=ip_address("10.0.2.9"), dport=9002, **ends)
+    outer = Expect(dst=ip_address(SERVER), dport=9000, nat=Nat(ORIGINAL, 9002, private.dst, "sip"), **ends)
+    table.extend(FakeExpectation(table, wanted, mine=False) for wanted in (outer, private))
+    assert "c=IN IP4 10.0.2.9" in phone.send(answer(200, "INVITE", body=session(SERVER, "audio 9000")), REPLY)
+    assert len(table) == 2
+
+
+def test_who_is_not_translated_may_name_another_host():
+    phone = Phone(sip_direct_media=0)
+    assert "c=IN IP4 10.0.2.9" in phone.send(answer(200, "INVITE", body=session("10.0.2.9", AUDIO)), REPLY)
+    assert phone.ends == [("10.0.2.9", 8000), ("10.0.2.9", 8001)]
+
+
+def test_who_is_translated_names_the_outer_address_whatever_it_says():
+    phone = Phone(sip_direct_media=0)
+    assert f"c=IN IP4 {OUTSIDE}" in phone.send(call(AUDIO, address="10.0.1.77"))
+    assert phone.connection.table[0].wanted.nat == Nat(REPLY, 8000, ip_address("10.0.1.77"), "sip")
+
+
 def test_a_known_stream_that_is_not_translated_needs_nothing():
     phone = Phone(sip_direct_media=0)
     same = Nat(REPLY, 8002, ip_address(OUTSIDE), "sip")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from ipaddress import ip_address
 
 import pytest
@@ -397,39 +398,47 @@ VALUES = st.sampled_from(
 
 
 @given(st.lists(st.tuples(VALUES, st.sampled_from([",", ", ", ";x,"])), max_size=6), st.data())
-def test_what_was_found_is_found_again_after_a_replacement(values, data):
-    listed = "".join(value + comma for value, comma in values)
-    text = message(f"Contact: {listed}", "m: <sip:b@10.0.1.2>")
-    while left := [uri for uri in uris(text) if uri.port == 5060]:
-        span = Span(left[-1].start, left[-1].end)
-        replacement = data.draw(st.sampled_from([b"1.1.1.1:5061", b"203.0.113.199:50611"]))
+def test_a_walk_goes_on_after_a_replacement_as_if_the_text_had_been_so(values, data):
+    text = message(f"Contact: {''.join(value + comma for value, comma in values)}", "m: <sip:b@10.0.1.2>")
+    cursor = Cursor(text.start)
+    while (uri := text.next_uri(CONTACT, cursor)) is not None:
+        span = Span(uri.start, uri.end)
+        replacement = data.draw(st.sampled_from([text.data[span.start : span.end], b"1.1.1.1", b"203.0.113.199:50611"]))
         text.replaced(text.data[: span.start] + replacement + text.data[span.end :], span, replacement)
         assert text.end == len(text.data)
-        assert uris(text) == uris(Text(text.data, 4))
+        ahead, fresh = copy(cursor), copy(cursor)
+        assert text.next_uri(CONTACT, ahead) == Text(text.data, 4).next_uri(CONTACT, fresh)
+    assert uris(text) == uris(Text(text.data, 4))
 
 
 # --- arbitrary text
 
-WORDS = "sip:|m:|Contact|Via|UDP |10.0.1.2|[::1]|CSeq|9|v=|m=|c=IN IP4 |expires="
+WORDS = "INVITE|sip:|m:|Contact|Via|UDP |10.0.1.2|[::1]|CSeq|9|v=|m=|c=IN IP4 |expires="
 MARKS = [b"\r\n", b"\r", b"\n", b" ", b"\t", b",", b";", b":", b"@"]
 PIECES = st.sampled_from([*WORDS.encode().split(b"|"), *MARKS])
 PAYLOADS = st.lists(st.one_of(PIECES, st.binary(max_size=3)), max_size=60).map(b"".join)
 
 
 @given(PAYLOADS, st.sampled_from([4, 6]), st.data())
-def test_searches_stay_within_the_message(payload, family, data):
-    text = Text(payload, family)
-    text.start = data.draw(st.integers(0, len(payload)))
-    text.end = data.draw(st.integers(text.start, len(payload)))
-    at = data.draw(st.integers(text.start, text.end))
-    spans = [text.request_uri(), text.parameter(b"expires=", at)]
+def test_a_message_is_read_as_if_nothing_stood_around_it(payload, family, data):
+    start = data.draw(st.integers(0, len(payload)))
+    end = data.draw(st.integers(start, len(payload)))
+    at = data.draw(st.integers(0, end - start))
+    within, alone = Text(payload, family), Text(payload[start:end], family)
+    within.start, within.end = start, end
+    assert everything(within, start + at) == everything(alone, at)
+
+
+def everything(text: Text, at: int) -> list[object]:
+    """All that can be found from this place on, told from the message's start."""
+    spans = [text.request_uri(), text.parameter(b"expires=", at), text.sdp(MEDIA, at)]
     spans += [text.digits(header) for header in (CSEQ, EXPIRES, CONTENT_LENGTH)]
-    spans += [text.sdp(line, at, MEDIA) for line in (VERSION, OWNER, CONNECTION)] + [text.sdp(MEDIA, at)]
+    spans += [text.sdp(line, at, MEDIA) for line in (VERSION, OWNER, CONNECTION)]
     for header in (FROM, TO, CONTACT, VIA_UDP, VIA_TCP):
         cursor = Cursor(at)
         while (uri := text.next_uri(header, cursor)) is not None:
-            assert cursor.at > at
-            at = cursor.at
+            assert uri.end == cursor.at
             spans.append(uri)
-        at = text.start
     assert all(span is None or text.start <= span[0] <= span[1] <= text.end for span in spans)
+    found = [span and (span[0] - text.start, span[1] - text.start, *span[2:]) for span in spans]
+    return [*found, text.begins(b"sip:"), text.requests(b"m"), text.method(at), text.sdp_address(CONNECTION, at, MEDIA)]

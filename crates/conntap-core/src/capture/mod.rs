@@ -16,7 +16,7 @@ mod writer;
 
 pub use error::CaptureError;
 pub use merge::{Merge, Next};
-pub use reader::{Counters, Frame, Reader};
+pub use reader::{At, Counters, Frame, Reader};
 pub use writer::{Format, Options, Writer};
 
 pub(crate) use reader::Found;

@@ -39,6 +39,13 @@ impl Found {
     }
 }
 
+/// Where a frame lies in the reader's buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct At {
+    start: usize,
+    found: Found,
+}
+
 /// One captured frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
@@ -130,6 +137,26 @@ impl Reader {
             }
             Err(error) => Some(Err(error)),
         }
+    }
+
+    /// Pass over up to `limit` frames and note in `out` where they lie: [`Self::frame`] has them until bytes are fed.
+    /// An error ends the walk and is given.
+    pub fn ahead(&mut self, limit: usize, out: &mut Vec<At>) -> Option<CaptureError> {
+        for _ in 0..limit {
+            match self.take()? {
+                Ok((start, found)) => out.push(At { start, found }),
+                Err(error) => return Some(error),
+            }
+        }
+        None
+    }
+
+    /// A frame that [`Self::ahead`] has noted.
+    #[inline]
+    #[must_use]
+    pub fn frame(&self, at: &At) -> Frame<'_> {
+        let Found { time_ns, linktype, interface, original_len, dropcount, len, .. } = at.found;
+        Frame { time_ns, linktype, interface, original_len, bytes: self.bytes(at.start, len), dropcount }
     }
 
     /// The time of the next frame, which stays. None: as [`Self::next`].

@@ -172,14 +172,7 @@ fn destination(key: &Key) -> Key {
 
 impl Expects {
     pub fn new(seed: [u64; 2]) -> Self {
-        Self {
-            seed,
-            slots: Vec::new(),
-            free: Vec::new(),
-            index: HashTable::new(),
-            timers: Timers::default(),
-            len: 0,
-        }
+        Self { seed, slots: Vec::new(), free: Vec::new(), index: HashTable::new(), timers: Timers::default(), len: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -206,7 +199,10 @@ impl Expects {
 
     /// The first one, newest first, that this tuple matches and that `accept` takes.
     pub fn find(&self, key: &Key, accept: impl Fn(&Expect) -> bool) -> Option<u32> {
-        self.chain(key).iter().copied().find(|slot| self.get(*slot).is_some_and(|found| found.matches(key) && accept(found)))
+        self.chain(key)
+            .iter()
+            .copied()
+            .find(|slot| self.get(*slot).is_some_and(|found| found.matches(key) && accept(found)))
     }
 
     /// Source: __nf_ct_expect_check, without the limits.
@@ -302,15 +298,21 @@ impl Expects {
         for (key, chain) in &self.index {
             chained = chained.saturating_add(chain.len());
             let belongs = |slot: &u32| self.get(*slot).is_some_and(|found| destination(&found.wanted.key) == *key);
-            let twice = chain.iter().enumerate().any(|(at, slot)| chain.iter().skip(at).skip(1).any(|other| other == slot));
-            if chain.is_empty() || twice || !chain.iter().all(belongs) {
+            let mut slots = chain.clone();
+            slots.sort_unstable();
+            slots.dedup();
+            if chain.is_empty() || slots.len() != chain.len() || !chain.iter().all(belongs) {
                 return Err(format!("the chain of {key:?} is {chain:?}"));
             }
         }
         let entries = self.slots.iter().zip(0_u32..).filter_map(|(found, slot)| Some((found.as_ref()?, slot)));
         self.timers.verify(entries.map(|(found, slot)| (found.expires_ns, found.id, slot)))?;
         let held = (self.iter().count(), chained, self.slots.len().saturating_sub(self.free.len()));
-        if held == (self.len, self.len, self.len) { Ok(()) } else { Err(format!("{} expectations: {held:?}", self.len)) }
+        if held == (self.len, self.len, self.len) {
+            Ok(())
+        } else {
+            Err(format!("{} expectations: {held:?}", self.len))
+        }
     }
 }
 

@@ -112,6 +112,26 @@ impl Flow {
         }
     }
 
+    /// Is this the tuple of that direction?
+    #[must_use]
+    #[inline]
+    pub fn is(&self, direction: Direction, key: &Key) -> bool {
+        let own = &self.orig;
+        match direction {
+            Direction::Original => own == key,
+            // Nearly every flow with ports is its own mirror.
+            Direction::Reply if self.extra.is_none() && !matches!(own.l4proto, IPPROTO_ICMP | IPPROTO_ICMPV6) => {
+                own.sport == key.dport
+                    && own.dport == key.sport
+                    && own.src == key.dst
+                    && own.dst == key.src
+                    && (own.l4proto, own.family) == (key.l4proto, key.family)
+                    && key.zone == if self.zone_dir == 0 { own.zone } else { 0 }
+            }
+            Direction::Reply => self.reply() == *key,
+        }
+    }
+
     /// The reply tuple.
     #[must_use]
     #[inline]

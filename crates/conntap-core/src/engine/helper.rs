@@ -71,13 +71,7 @@ pub struct Suspended {
 }
 
 impl Suspended {
-    pub(super) fn new(
-        packet: &Packet<'_>,
-        direction: Direction,
-        state: State,
-        stage: Stage,
-        reason: Reason,
-    ) -> Self {
+    pub(super) fn new(packet: &Packet<'_>, direction: Direction, state: State, stage: Stage, reason: Reason) -> Self {
         let (header, seq) = match (packet.l4proto, packet.l4().first_chunk::<20>()) {
             (IPPROTO_TCP, Some([_, _, _, _, s0, s1, s2, s3, _, _, _, _, offset, ..])) => {
                 (usize::from(offset >> 4).wrapping_mul(4), u32::from_be_bytes([*s0, *s1, *s2, *s3]))
@@ -127,6 +121,8 @@ pub struct Handle {
     pub id: u32,
     /// Made by the connection at hand.
     pub mine: bool,
+    /// Its master carries the same helper, over the same protocol and family.
+    pub same_helper: bool,
     pub wanted: Wanted,
 }
 
@@ -150,9 +146,7 @@ impl Engine {
 
     pub(super) fn assigned(&self, orig: &Key) -> Option<u16> {
         let fits = |rule: &&Assignment| {
-            rule.l4proto == orig.l4proto
-                && rule.dport == orig.dport
-                && (rule.family == 0 || rule.family == orig.family)
+            rule.l4proto == orig.l4proto && rule.dport == orig.dport && (rule.family == 0 || rule.family == orig.family)
         };
         self.assignments.iter().find(fits).map(|rule| rule.helper)
     }
@@ -247,7 +241,8 @@ impl Engine {
             expects.unwrap_or_default().iter().filter(same).copied().collect()
         };
         let limit = usize::try_from(policy.max_expected).unwrap_or(usize::MAX);
-        if limit > 0 && of_class.len() >= limit
+        if limit > 0
+            && of_class.len() >= limit
             && let Some(oldest) = of_class.first()
         {
             self.unexpect_own(*oldest);
@@ -272,7 +267,7 @@ impl Engine {
             flow.extra().expects.push(slot);
         }
         count(&mut self.counters.expectations);
-        Ok(Handle { slot, id, mine: true, wanted: *wanted })
+        Ok(Handle { slot, id, mine: true, same_helper: true, wanted: *wanted })
     }
 
     /// Take out one of the flow at hand, which need not be in the table.
@@ -295,8 +290,12 @@ impl Engine {
 
     fn handle(&self, slot: u32) -> Option<Handle> {
         let found = self.expects.get(slot)?;
-        let mine = self.call_flow().is_some_and(|flow| flow.id == found.master.1);
-        Some(Handle { slot, id: found.id, mine, wanted: found.wanted })
+        let flow = self.call_flow();
+        let mine = flow.is_some_and(|flow| flow.id == found.master.1);
+        let of = |key: &Key| (key.l4proto, key.family);
+        let same_helper =
+            flow.is_some_and(|flow| flow.helper() == found.master_helper && of(&flow.orig) == of(&found.master.0));
+        Some(Handle { slot, id: found.id, mine, same_helper, wanted: found.wanted })
     }
 
     /// The expectation, active or not, that a connection with this tuple would match. Source: __nf_ct_expect_find.

@@ -2,11 +2,11 @@
 //!
 //! Source: kernel net/netfilter/nf_conntrack_proto_icmp.c, nf_conntrack_proto_icmpv6.c; RFC 792, 4443.
 
+use super::extract::key;
 use super::flow::Flow;
 use super::key::Key;
 use super::track::{Track, Verdict, again};
 use super::verdict::Reason;
-use super::extract::key;
 use crate::packet::{Packet, decode_quoted};
 use crate::wire::constants::*;
 

@@ -88,6 +88,10 @@ impl Key {
 
     /// Write it as the kernel does (CTA_TUPLE_ORIG and friends); `zone` where it holds for this direction only.
     pub(super) fn write(&self, writer: &mut Writer, kind: u16, zone: Option<u16>) {
+        if zone.is_none() && self.family == AF_INET && self.has_ports() {
+            writer.raw(&self.usual(kind));
+            return;
+        }
         writer.nest(kind, |writer| {
             writer.nest(CTA_TUPLE_IP, |writer| {
                 if self.family == AF_INET {
@@ -105,6 +109,35 @@ impl Key {
         });
     }
 
+    fn has_ports(&self) -> bool {
+        matches!(self.l4proto, IPPROTO_TCP | IPPROTO_UDP | IPPROTO_UDPLITE | IPPROTO_SCTP | IPPROTO_GRE)
+    }
+
+    /// The nest of an IPv4 tuple with ports, whose shape never varies, at once.
+    fn usual(&self, kind: u16) -> [u8; 52] {
+        let nested = |kind: u16| (kind | NLA_F_NESTED).to_ne_bytes();
+        let (k, ip, proto) = (nested(kind), nested(CTA_TUPLE_IP), nested(CTA_TUPLE_PROTO));
+        let [s0, s1, s2, s3, ..] = self.src;
+        let [d0, d1, d2, d3, ..] = self.dst;
+        let ([p0, p1], [q0, q1]) = (self.sport.to_be_bytes(), self.dport.to_be_bytes());
+        let n = |value: u16| value.to_ne_bytes();
+        let (l52, l20, l28, l8, l5, l6) = (n(52), n(20), n(28), n(8), n(5), n(6));
+        let (a_src, a_dst, a_num, a_sport, a_dport) =
+            (n(CTA_IP_V4_SRC), n(CTA_IP_V4_DST), n(CTA_PROTO_NUM), n(CTA_PROTO_SRC_PORT), n(CTA_PROTO_DST_PORT));
+        #[rustfmt::skip]
+        let nest = [
+            l52[0], l52[1], k[0], k[1],
+            l20[0], l20[1], ip[0], ip[1],
+            l8[0], l8[1], a_src[0], a_src[1], s0, s1, s2, s3,
+            l8[0], l8[1], a_dst[0], a_dst[1], d0, d1, d2, d3,
+            l28[0], l28[1], proto[0], proto[1],
+            l5[0], l5[1], a_num[0], a_num[1], self.l4proto, 0, 0, 0,
+            l6[0], l6[1], a_sport[0], a_sport[1], p0, p1, 0, 0,
+            l6[0], l6[1], a_dport[0], a_dport[1], q0, q1, 0, 0,
+        ];
+        nest
+    }
+
     fn write_proto(&self, writer: &mut Writer) {
         writer.u8(CTA_PROTO_NUM, self.l4proto);
         let [kind, code] = self.dport.to_be_bytes();
@@ -119,7 +152,7 @@ impl Key {
                 writer.u8(CTA_PROTO_ICMPV6_TYPE, kind);
                 writer.u8(CTA_PROTO_ICMPV6_CODE, code);
             }
-            IPPROTO_TCP | IPPROTO_UDP | IPPROTO_UDPLITE | IPPROTO_SCTP | IPPROTO_GRE => {
+            _ if self.has_ports() => {
                 writer.be16(CTA_PROTO_SRC_PORT, self.sport);
                 writer.be16(CTA_PROTO_DST_PORT, self.dport);
             }

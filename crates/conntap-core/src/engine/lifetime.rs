@@ -24,7 +24,8 @@ impl Engine {
         }
         if time_ns > self.now_ns.saturating_add(seconds(AHEAD_LIMIT)) && self.table.len() > 0 {
             // Once may be a fault; twice in a row it is the time.
-            let again = self.ahead_ns.is_some_and(|ahead| time_ns.abs_diff(ahead) < seconds(AHEAD_LIMIT).unsigned_abs());
+            let again =
+                self.ahead_ns.is_some_and(|ahead| time_ns.abs_diff(ahead) < seconds(AHEAD_LIMIT).unsigned_abs());
             self.ahead_ns = Some(time_ns);
             if !again {
                 count(&mut self.counters.time_ahead);

@@ -7,6 +7,7 @@
 //! Reading order: [`process`] (a packet's way) → [`track`] and the protocols ([`tcp`], `udp`, `icmp`, [`sctp`]) →
 //! [`expect`] and [`helper`] → `nat` → `events`. Source of all rules: Linux 6.18, net/netfilter/nf_conntrack_*.c.
 
+pub mod ahead;
 mod check;
 mod counters;
 mod events;
@@ -15,6 +16,7 @@ mod extract;
 pub mod flow;
 pub mod helper;
 mod icmp;
+mod index;
 pub mod key;
 mod lifetime;
 mod mangle;
@@ -26,12 +28,10 @@ pub mod settings;
 mod table;
 pub mod tcp;
 mod timers;
+pub mod trace;
 mod track;
 mod udp;
 pub mod verdict;
-
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 
@@ -45,8 +45,8 @@ use helper::{Assignment, Helper, Suspended};
 pub use key::{Direction, Key};
 pub use process::{Input, Step};
 pub use settings::Settings;
-use table::Table;
 pub use table::Slot;
+use table::Table;
 pub use verdict::{Outcome, Reason, State};
 
 /// A connection tracking table and all that belongs to it.
@@ -73,6 +73,10 @@ pub struct Engine {
     forwarded: Vec<u8>,
     /// By which the packet at hand comes and goes.
     interfaces: (u32, u32),
+    /// The checksum of the packet at hand is looked at.
+    verify: bool,
+    /// The flow of the last packet, where it still lives.
+    last: Option<Slot>,
     suspended: Option<Box<Suspended>>,
 }
 
@@ -99,6 +103,8 @@ impl Engine {
             rules: false,
             forwarded: Vec::new(),
             interfaces: (0, 0),
+            verify: true,
+            last: None,
             suspended: None,
         }
     }
@@ -148,6 +154,12 @@ impl Engine {
         &self.forwarded
     }
 
+    /// The flow that the last packet belongs to, unless it has ended.
+    #[must_use]
+    pub fn last_flow(&self) -> Option<&flow::Flow> {
+        self.last.and_then(|slot| self.table.get(slot))
+    }
+
     /// Does a filter want this flow, as its NEW would tell it?
     fn flow_matches(&self, flow: &flow::Flow, filter: &crate::filter::Filter) -> bool {
         let mut probe = Batch::default();
@@ -169,6 +181,18 @@ impl Engine {
     #[must_use]
     pub fn events_waiting(&self) -> usize {
         self.out.len()
+    }
+
+    /// The messages of the events that wait, without the first `skip`.
+    #[must_use]
+    pub fn events_from(&self, skip: usize) -> Vec<Vec<u8>> {
+        let rows = self.out.rows().get(skip..).unwrap_or_default();
+        rows.iter().map(|row| self.out.row_bytes(row).to_vec()).collect()
+    }
+
+    /// Packets were lost here, before they could be seen.
+    pub fn gap(&mut self, gap: &crate::model::Gap) {
+        self.out.push_gap(gap);
     }
 
     /// Events go here from now on: memory that can be used again.

@@ -94,10 +94,9 @@ impl Engine {
 
     /// Translate a new flow's destination, then its source. Source: nf_nat_inet_fn.
     pub(super) fn nat_new(&mut self, flow: &mut Flow, came_by: u32, goes_by: u32) {
-        for (manip, done, interface) in [
-            (Manip::Destination, IPS_DST_NAT_DONE, came_by),
-            (Manip::Source, IPS_SRC_NAT_DONE, goes_by),
-        ] {
+        for (manip, done, interface) in
+            [(Manip::Destination, IPS_DST_NAT_DONE, came_by), (Manip::Source, IPS_SRC_NAT_DONE, goes_by)]
+        {
             if flow.has(done) {
                 continue; // its expectation said how
             }
@@ -220,7 +219,8 @@ impl Engine {
                 }
             }
             (
-                IPPROTO_ICMP | IPPROTO_ICMPV6 | IPPROTO_GRE | IPPROTO_TCP | IPPROTO_UDP | IPPROTO_UDPLITE | IPPROTO_SCTP,
+                IPPROTO_ICMP | IPPROTO_ICMPV6 | IPPROTO_GRE | IPPROTO_TCP | IPPROTO_UDP | IPPROTO_UDPLITE
+                | IPPROTO_SCTP,
                 Some((low, high)),
             ) => {
                 let (low, high) = (low.min(high), low.max(high));
@@ -258,8 +258,7 @@ impl Engine {
             Function::FollowMaster => {
                 let source = Range { addresses: one(from_child.dst), ..Range::default() };
                 self.setup(flow, Manip::Source, &source);
-                let destination =
-                    Range { addresses: one(from_child.src), ports: saved_port, ..Range::default() };
+                let destination = Range { addresses: one(from_child.src), ports: saved_port, ..Range::default() };
                 self.setup(flow, Manip::Destination, &destination);
             }
             // Source: nf_nat_sip_expected.

@@ -4,6 +4,7 @@
 //! Source: nf_conntrack_in, resolve_normal_ct, init_conntrack, nf_confirm.
 
 use super::Engine;
+use super::ahead::Prepared;
 use super::counters::count;
 use super::flow::{Extra, Flow, event};
 use super::helper::{Stage, Suspended};
@@ -18,7 +19,7 @@ use crate::packet::{Packet, PacketError, Reassembled, decode_rebuilt};
 use crate::wire::constants::*;
 
 /// How far a search for an entry to drop early goes.
-const EARLY_DROP_STEPS: usize = 128;
+const EARLY_DROP_STEPS: u32 = 128;
 
 /// A packet with what is not in it.
 #[derive(Clone, Copy, Debug)]
@@ -31,13 +32,17 @@ pub struct Input<'a> {
     /// The interfaces by which it comes and goes, numbered as the caller likes; NAT rules may ask.
     pub came_by: u32,
     pub goes_by: u32,
+    /// Somebody knows that the layer-4 checksum is right, or will be.
+    pub verified: bool,
+    /// What was found of it ahead of time; only for zone 0.
+    pub prepared: Option<Prepared>,
 }
 
 impl<'a> Input<'a> {
     /// A packet of zone 0 whose interfaces do not matter.
     #[must_use]
     pub fn new(time_ns: i64, packet: Packet<'a>) -> Self {
-        Self { time_ns, packet, zone: 0, came_by: 0, goes_by: 0 }
+        Self { time_ns, packet, zone: 0, came_by: 0, goes_by: 0, verified: false, prepared: None }
     }
 }
 
@@ -81,9 +86,14 @@ impl Engine {
             count(&mut self.counters.cut);
         }
         self.forwarded.clear();
+        self.last = None;
         self.interfaces = (input.came_by, input.goes_by);
+        self.verify = self.settings.checksum && !input.verified;
         if input.packet.needs_reassembly() {
             return self.fragment(input);
+        }
+        if let Some(Prepared { key, hash }) = &input.prepared {
+            return self.tracked(&input.packet, key, *hash);
         }
         self.whole(&input.packet, input.zone)
     }
@@ -127,7 +137,8 @@ impl Engine {
             return self.invalid(packet, Reason::NoTransport);
         }
         if matches!((packet.l4proto, packet.family), (IPPROTO_ICMP, AF_INET) | (IPPROTO_ICMPV6, AF_INET6)) {
-            let track = Track { settings: &self.settings, now_ns: self.now_ns, shorten_to_ns: None };
+            let track =
+                Track { settings: &self.settings, now_ns: self.now_ns, verify: self.verify, shorten_to_ns: None };
             let gre_keys = &self.gre_keys;
             match icmp::classify(packet, zone, &|key| Self::gre_key_of(gre_keys, key), &track) {
                 Class::Query => {}
@@ -153,12 +164,15 @@ impl Engine {
     /// An ICMP error belongs to the flow whose packet it quotes. Source: nf_conntrack_inet_error.
     fn icmp_error(&mut self, packet: &Packet<'_>, quoted: &Key) -> Step {
         let Some(inverse) = quoted.inverse() else { return self.invalid(packet, Reason::QuoteUnknown) };
-        let Some((slot, direction)) = self.table.find(&inverse) else { return self.invalid(packet, Reason::QuoteUnknown) };
+        let Some((slot, direction)) = self.table.find(&inverse) else {
+            return self.invalid(packet, Reason::QuoteUnknown);
+        };
         let Some(flow) = self.table.get(slot) else { return self.invalid(packet, Reason::QuoteUnknown) };
         if packet.dst != flow.tuple(direction).dst {
             return self.invalid(packet, Reason::QuoteElsewhere);
         }
         let mut dropped = false;
+        self.last = Some(slot);
         if self.forward {
             self.forwarded = packet.ip.to_vec();
             dropped = rewrite::translate_error(&mut self.forwarded, packet, flow, direction).is_none();
@@ -184,7 +198,8 @@ impl Engine {
                     }
                 },
             };
-            let mut track = Track { settings: &self.settings, now_ns: self.now_ns, shorten_to_ns: None };
+            let mut track =
+                Track { settings: &self.settings, now_ns: self.now_ns, verify: self.verify, shorten_to_ns: None };
             let flow = match &mut found.place {
                 Place::Table(slot) => match self.table.get_mut(*slot) {
                     Some(flow) => flow,
@@ -217,15 +232,19 @@ impl Engine {
                     reopened = true;
                 }
                 Verdict::Invalid(reason) => {
+                    let mut about = None;
                     match found.place {
                         Place::Table(slot) => {
                             if let Some(time_ns) = shorten_to_ns {
                                 self.table.set_expiry(slot, time_ns);
                             }
+                            self.last = Some(slot);
+                            about = self.table.get(slot).map(|flow| (flow.id, found.direction));
                         }
                         Place::Fresh(mut flow) => self.forget_dependents(&mut flow),
                     }
-                    return self.invalid(packet, reason);
+                    self.invalid(packet, reason);
+                    return Step::Done(Outcome { state: State::Invalid, reason, dropped: false, flow: about });
                 }
             }
         }
@@ -324,7 +343,7 @@ impl Engine {
             && (self.nat.is_on() || !self.assignments.is_empty())
         {
             let mut fresh = std::mem::replace(flow, Box::new(Flow::bare(flow.orig)));
-            self.prepare(&mut fresh);
+            self.apply_rules(&mut fresh);
             found.place = Place::Fresh(fresh);
         }
         let mut adjust = false;
@@ -362,7 +381,7 @@ impl Engine {
     }
 
     /// What rules do with a new flow: its translation, and its helper by the port to which it goes then.
-    fn prepare(&mut self, flow: &mut Flow) {
+    fn apply_rules(&mut self, flow: &mut Flow) {
         if self.nat.is_on() {
             let (came_by, goes_by) = self.interfaces;
             self.nat_new(flow, came_by, goes_by);
@@ -415,6 +434,7 @@ impl Engine {
             return Step::Done(Outcome { state: found.state, reason, dropped: false, flow: None });
         };
         let flow_id = flow.id;
+        self.last = Some(slot);
         if flow.pending != 0 {
             self.tell_changes(slot);
         }

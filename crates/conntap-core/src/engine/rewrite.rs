@@ -32,8 +32,7 @@ pub fn translate(bytes: &mut [u8], packet: &Packet<'_>, flow: &Flow, direction: 
         return Some(());
     }
     let target = target(flow, direction)?;
-    let layout =
-        Layout { ip_at: 0, l4_at: usize::from(packet.l4_at), family: packet.family, l4proto: packet.l4proto };
+    let layout = Layout { ip_at: 0, l4_at: usize::from(packet.l4_at), family: packet.family, l4proto: packet.l4proto };
     let (source, destination) = ends(flow, direction);
     // In the order of the hooks: the destination before routing, the source behind it.
     if destination {

@@ -2,9 +2,8 @@
 //!
 //! A timer entry is never moved when a flow is refreshed: when its time comes, the flow's true expiry decides.
 
-use hashbrown::HashTable;
-
 use super::flow::Flow;
+use super::index::Index;
 use super::key::{Direction, Key};
 use super::timers::{Timer, Timers};
 use crate::wire::constants::IPS_CONFIRMED;
@@ -15,29 +14,39 @@ pub type Slot = u32;
 #[derive(Debug)]
 pub struct Table {
     seed: [u64; 2],
-    slots: Vec<Option<Flow>>,
+    /// In chunks, so that a growing table never moves and holds no more than it needs.
+    chunks: Vec<Box<Chunk>>,
+    /// Slots handed out so far.
+    used: u32,
     free: Vec<Slot>,
     /// Slot × 2 + direction.
-    index: HashTable<u32>,
+    index: Index,
     /// Stale where the flow's own note differs.
     timers: Timers,
     len: usize,
     next_id: u32,
     /// Where the next search for an entry to drop early begins.
-    cursor: usize,
+    cursor: Slot,
 }
 
-fn at(slot: Slot) -> usize {
-    usize::try_from(slot).unwrap_or(usize::MAX)
+const CHUNK: usize = 1024;
+type Chunk = [Option<Flow>; CHUNK];
+
+/// A slot's chunk and its place there.
+#[inline]
+fn at(slot: Slot) -> (usize, usize) {
+    let slot = slot as usize; // 32 bits fit
+    (slot / CHUNK, slot % CHUNK)
 }
 
 impl Table {
     pub fn new(seed: [u64; 2]) -> Self {
         Self {
             seed,
-            slots: Vec::new(),
+            chunks: Vec::new(),
+            used: 0,
             free: Vec::new(),
-            index: HashTable::new(),
+            index: Index::new(),
             timers: Timers::default(),
             len: 0,
             next_id: 0,
@@ -51,23 +60,30 @@ impl Table {
 
     /// Bytes held, index and timers included.
     pub fn memory(&self) -> usize {
-        let slots = self.slots.capacity().saturating_mul(size_of::<Option<Flow>>());
-        let extras = self.slots.iter().flatten().filter(|flow| flow.extra.is_some()).count();
-        slots
+        let extras = self.iter().filter(|(_, flow)| flow.extra.is_some()).count();
+        self.chunks
+            .len()
+            .saturating_mul(size_of::<Chunk>())
             .saturating_add(self.free.capacity().saturating_mul(size_of::<Slot>()))
-            .saturating_add(self.index.allocation_size())
+            .saturating_add(self.index.memory())
             .saturating_add(self.timers.memory())
             .saturating_add(extras.saturating_mul(size_of::<super::flow::Extra>()))
     }
 
     #[inline]
     pub fn get(&self, slot: Slot) -> Option<&Flow> {
-        self.slots.get(at(slot)).and_then(Option::as_ref)
+        get(&self.chunks, slot)
     }
 
     #[inline]
     pub fn get_mut(&mut self, slot: Slot) -> Option<&mut Flow> {
-        self.slots.get_mut(at(slot)).and_then(Option::as_mut)
+        self.place(slot)?.as_mut()
+    }
+
+    #[inline]
+    fn place(&mut self, slot: Slot) -> Option<&mut Option<Flow>> {
+        let (chunk, place) = at(slot);
+        self.chunks.get_mut(chunk)?.get_mut(place)
     }
 
     /// The slot of a flow that still lives.
@@ -89,14 +105,24 @@ impl Table {
 
     #[inline]
     pub fn find_hashed(&self, key: &Key, hash: u64) -> Option<(Slot, Direction)> {
-        let found = self.index.find(hash, |entry| self.entry_key(*entry) == Some(*key))?;
-        Some(parts(*found))
+        let found = self.index.find(hash, |entry| {
+            let (slot, direction) = parts(entry);
+            self.get(slot).is_some_and(|flow| flow.is(direction, key))
+        })?;
+        Some(parts(found))
+    }
+
+    /// Ask for the memory that a lookup will need: first the index's, then the flow's.
+    #[inline]
+    pub fn touch_index(&self, hash: u64) {
+        std::hint::black_box(self.index.touch(hash));
     }
 
     #[inline]
-    fn entry_key(&self, entry: u32) -> Option<Key> {
-        let (slot, direction) = parts(entry);
-        self.get(slot).map(|flow| flow.tuple(direction))
+    pub fn touch_flow(&self, hash: u64) {
+        if let Some(flow) = self.index.touch(hash).and_then(|entry| self.get(parts(entry).0)) {
+            std::hint::black_box((flow.orig.sport, flow.status, flow.expires_ns));
+        }
     }
 
     /// An id for a flow or expectation to be made.
@@ -111,48 +137,46 @@ impl Table {
         let (id, expires_ns, orig, reply) = (flow.id, flow.expires_ns, flow.orig, flow.reply());
         let slot = match self.free.pop() {
             Some(slot) => slot,
-            None => {
-                self.slots.push(None);
-                Slot::try_from(self.slots.len().saturating_sub(1)).unwrap_or(Slot::MAX)
-            }
+            None => self.new_slot(),
         };
-        if let Some(place) = self.slots.get_mut(at(slot)) {
+        if let Some(place) = self.place(slot) {
             *place = Some(flow);
         }
         self.len = self.len.saturating_add(1);
         self.push_timer((expires_ns, id, slot));
         if orig != reply {
-            self.add_to_index(&orig, entry(slot, Direction::Original));
+            self.index.insert(orig.hash(self.seed), entry(slot, Direction::Original));
         }
         // A host that talks to itself by one port: the kernel finds the reply direction (seen on 6.18).
-        self.add_to_index(&reply, entry(slot, Direction::Reply));
+        self.index.insert(reply.hash(self.seed), entry(slot, Direction::Reply));
         slot
     }
 
+    #[inline]
     fn push_timer(&mut self, timer: Timer) {
-        let Self { timers, slots, len, .. } = self;
-        timers.push(timer, *len, |timer| counts(slots, timer));
+        let Self { timers, chunks, len, .. } = self;
+        timers.push(timer, *len, |timer| counts(chunks, timer));
     }
 
-    fn add_to_index(&mut self, key: &Key, entry: u32) {
-        let Self { index, slots, seed, .. } = self;
-        let rehash = |entry: &u32| {
-            let (slot, direction) = parts(*entry);
-            slots.get(at(slot)).and_then(Option::as_ref).map_or(0, |flow| flow.tuple(direction).hash(*seed))
-        };
-        index.insert_unique(key.hash(*seed), entry, rehash);
+    fn new_slot(&mut self) -> Slot {
+        let slot = self.used;
+        if at(slot).0 >= self.chunks.len() {
+            let empty: Vec<Option<Flow>> = (0..CHUNK).map(|_| None).collect();
+            if let Ok(chunk) = <Box<Chunk>>::try_from(empty.into_boxed_slice()) {
+                self.chunks.push(chunk);
+            }
+        }
+        self.used = self.used.saturating_add(1);
+        slot
     }
 
     /// Take a flow out.
     pub fn remove(&mut self, slot: Slot) -> Option<Flow> {
         let (orig, reply) = self.get(slot).map(|flow| (flow.orig, flow.reply()))?;
         for (key, direction) in [(orig, Direction::Original), (reply, Direction::Reply)] {
-            let wanted = entry(slot, direction);
-            if let Ok(found) = self.index.find_entry(key.hash(self.seed), |entry| *entry == wanted) {
-                found.remove();
-            }
+            self.index.remove(key.hash(self.seed), entry(slot, direction));
         }
-        let flow = self.slots.get_mut(at(slot))?.take()?;
+        let flow = self.place(slot)?.take()?;
         self.free.push(slot);
         self.len = self.len.saturating_sub(1);
         Some(flow)
@@ -161,7 +185,7 @@ impl Table {
     /// Let a flow end at another time.
     #[inline]
     pub fn set_expiry(&mut self, slot: Slot, expires_ns: i64) {
-        let Some(flow) = self.slots.get_mut(at(slot)).and_then(Option::as_mut) else { return };
+        let Some(flow) = self.get_mut(slot) else { return };
         flow.expires_ns = expires_ns;
         if expires_ns < flow.timer_ns {
             flow.timer_ns = expires_ns;
@@ -180,11 +204,8 @@ impl Table {
     pub fn pop_expired(&mut self, upto_ns: i64) -> Option<Timer> {
         while let Some(timer) = self.timers.peek().filter(|(time, ..)| *time <= upto_ns) {
             self.timers.pop();
-            if !counts(&self.slots, &timer) {
-                continue;
-            }
             let (time, id, slot) = timer;
-            let Some(flow) = self.get_mut(slot) else { continue };
+            let Some(flow) = self.get_mut(slot).filter(|flow| flow.id == id && flow.timer_ns == time) else { continue };
             if flow.expires_ns <= time {
                 return Some(timer);
             }
@@ -195,16 +216,16 @@ impl Table {
         None
     }
 
-    /// The next flow that is not ASSURED, searching at most `steps` slots from where the last search ended.
-    pub fn early_drop(&mut self, steps: usize, droppable: impl Fn(&Flow) -> bool) -> Option<Slot> {
-        for _ in 0..steps.min(self.slots.len()) {
+    /// The next flow that may be dropped, searching at most `steps` slots from where the last search ended.
+    pub fn early_drop(&mut self, steps: u32, droppable: impl Fn(&Flow) -> bool) -> Option<Slot> {
+        for _ in 0..steps.min(self.used) {
             let here = self.cursor;
-            self.cursor = self.cursor.wrapping_add(1);
-            if self.cursor >= self.slots.len() {
+            self.cursor = here.wrapping_add(1);
+            if self.cursor >= self.used {
                 self.cursor = 0;
             }
-            if self.slots.get(here).and_then(Option::as_ref).is_some_and(&droppable) {
-                return Slot::try_from(here).ok();
+            if self.get(here).is_some_and(&droppable) {
+                return Some(here);
             }
         }
         None
@@ -212,37 +233,43 @@ impl Table {
 
     /// All flows, by slot.
     pub fn iter(&self) -> impl Iterator<Item = (Slot, &Flow)> {
-        self.slots.iter().enumerate().filter_map(|(slot, flow)| {
-            let flow = flow.as_ref()?;
-            Some((Slot::try_from(slot).ok()?, flow))
-        })
+        (0..self.used).filter_map(|slot| Some((slot, self.get(slot)?)))
     }
 
     /// Each flow is found by both its tuples and has its timer, and nothing else is held.
     pub fn verify(&self) -> Result<(), String> {
-        let mut keys = 0_usize;
+        let (mut flows, mut keys) = (0_usize, 0_usize);
         for (slot, flow) in self.iter() {
             for direction in [Direction::Original, Direction::Reply] {
                 if self.find(&flow.tuple(direction)).is_none_or(|(found, _)| found != slot) {
                     return Err(format!("not found by its {direction:?} tuple: {flow:?}"));
                 }
             }
+            flows = flows.saturating_add(1);
             keys = keys.saturating_add(if flow.orig == flow.reply() { 1 } else { 2 });
             if !flow.has(IPS_CONFIRMED) || flow.timer_ns > flow.expires_ns {
                 return Err(format!("entered, and yet {flow:?}"));
             }
         }
         self.timers.verify(self.iter().map(|(slot, flow)| (flow.timer_ns, flow.id, slot)))?;
-        let held = (self.iter().count(), self.index.len(), self.slots.len().saturating_sub(self.free.len()));
-        if held == (self.len, keys, self.len) { Ok(()) } else { Err(format!("{} flows, {keys} keys: {held:?}", self.len)) }
+        let held = (flows, self.index.len(), (self.used as usize).saturating_sub(self.free.len()));
+        if held == (self.len, keys, self.len) {
+            Ok(())
+        } else {
+            Err(format!("{} flows, {keys} keys: {held:?}", self.len))
+        }
     }
 }
 
-/// Is it the one timer that its flow goes by?
 #[inline]
-fn counts(slots: &[Option<Flow>], (time_ns, id, slot): &Timer) -> bool {
-    let flow = slots.get(at(*slot)).and_then(Option::as_ref);
-    flow.is_some_and(|flow| flow.id == *id && flow.timer_ns == *time_ns)
+fn get(chunks: &[Box<Chunk>], slot: Slot) -> Option<&Flow> {
+    let (chunk, place) = at(slot);
+    chunks.get(chunk)?.get(place)?.as_ref()
+}
+
+/// Is it the one timer that its flow goes by?
+fn counts(chunks: &[Box<Chunk>], (time_ns, id, slot): &Timer) -> bool {
+    get(chunks, *slot).is_some_and(|flow| flow.id == *id && flow.timer_ns == *time_ns)
 }
 
 #[inline]

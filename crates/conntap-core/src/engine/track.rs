@@ -5,15 +5,18 @@ use super::key::Direction;
 use super::settings::Settings;
 use super::verdict::Reason;
 use super::{icmp, sctp, tcp, udp};
-use crate::packet::checksum::{Checksum, verify_l4};
 use crate::packet::Packet;
+use crate::packet::checksum::{Checksum, verify_l4};
 use crate::wire::constants::*;
 
 /// A tracker's answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
     /// Counted, and the flow lives for `timeout` seconds from now.
-    Accept { reason: Reason, timeout: u32 },
+    Accept {
+        reason: Reason,
+        timeout: u32,
+    },
     /// Let pass: neither counted nor refreshed.
     Ignore(Reason),
     Invalid(Reason),
@@ -28,6 +31,8 @@ pub enum Verdict {
 pub struct Track<'s> {
     pub settings: &'s Settings,
     pub now_ns: i64,
+    /// Checksums are looked at.
+    pub verify: bool,
     /// Set by a tracker that finds a packet INVALID and yet shortens the flow's life.
     pub shorten_to_ns: Option<i64>,
 }
@@ -36,7 +41,7 @@ impl Track<'_> {
     /// Bytes that the capture cut off cannot be verified, and pass.
     #[inline]
     pub fn checksum_is_good(&self, packet: &Packet<'_>) -> bool {
-        !self.settings.checksum || verify_l4(packet) != Checksum::Bad
+        !self.verify || verify_l4(packet) != Checksum::Bad
     }
 }
 

@@ -23,11 +23,7 @@ fn header(packet: &Packet<'_>) -> Result<Header, Reason> {
     let Some([_, _, _, _, l0, l1, c0, c1]) = packet.l4().first_chunk::<8>() else {
         return Err(Reason::ShortHeader { have: have.min(7), need: 8 });
     };
-    Ok(Header {
-        length: u32::from(u16::from_be_bytes([*l0, *l1])),
-        checksum: u16::from_be_bytes([*c0, *c1]),
-        have,
-    })
+    Ok(Header { length: u32::from(u16::from_be_bytes([*l0, *l1])), checksum: u16::from_be_bytes([*c0, *c1]), have })
 }
 
 /// Source: udp_error, nf_conntrack_udp_packet.

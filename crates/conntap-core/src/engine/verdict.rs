@@ -117,9 +117,8 @@ impl Reason {
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = |state: &u8| {
-            *crate::model::names::TCP_STATES.get(usize::from(*state)).unwrap_or(&"an unknown state")
-        };
+        let state =
+            |state: &u8| *crate::model::names::TCP_STATES.get(usize::from(*state)).unwrap_or(&"an unknown state");
         match self {
             Self::FirstPacket => f.write_str("first packet of a connection, no expectation matched"),
             Self::MatchesExpectation => f.write_str("an expectation was waiting for it: child of another connection"),
@@ -139,14 +138,22 @@ impl fmt::Display for Reason {
             Self::Resynchronised => f.write_str("answers a SYN that was let pass before: in step again"),
             Self::Ignored { state: old } => write!(f, "let pass without effect in {}: may be out of step", state(old)),
             Self::ChallengeAck => f.write_str("challenge ACK to a late SYN: does not end the connection"),
-            Self::Overshot { bytes } => write!(f, "{bytes} bytes more than the receiver's window: let pass, not counted"),
-            Self::SeqUnder { below } => write!(f, "old data: ends {below} bytes below the window; let pass, not counted"),
-            Self::AckUnder { below } => write!(f, "ACK is {below} bytes below what may be acknowledged; let pass, not counted"),
+            Self::Overshot { bytes } => {
+                write!(f, "{bytes} bytes more than the receiver's window: let pass, not counted")
+            }
+            Self::SeqUnder { below } => {
+                write!(f, "old data: ends {below} bytes below the window; let pass, not counted")
+            }
+            Self::AckUnder { below } => {
+                write!(f, "ACK is {below} bytes below what may be acknowledged; let pass, not counted")
+            }
             Self::HeartbeatTag => f.write_str("heartbeat with another verification tag: let pass, not counted"),
             Self::InitAgain => f.write_str("INIT again: the time left is not renewed"),
             Self::NoTransport => f.write_str("no transport header to be found"),
             Self::ShortHeader { have, need } => write!(f, "header cut short: {have} of {need} bytes"),
-            Self::BadHeaderLength { header, have } => write!(f, "says that its header has {header} bytes; {have} are there"),
+            Self::BadHeaderLength { header, have } => {
+                write!(f, "says that its header has {header} bytes; {have} are there")
+            }
             Self::BadLength { field, have } => write!(f, "says that it has {field} bytes; {have} are there"),
             Self::BadChecksum => f.write_str("wrong checksum"),
             Self::NoChecksum => f.write_str("no checksum where one must be"),
@@ -189,6 +196,6 @@ pub struct Outcome {
     pub reason: Reason,
     /// The gateway does not send it on.
     pub dropped: bool,
-    /// The flow it belongs to (an id that is never used again), and in which direction.
+    /// The flow it belongs to (an id that is never used again), or would if it were valid, and in which direction.
     pub flow: Option<(u32, Direction)>,
 }

@@ -94,13 +94,14 @@ pub struct FlowTable {
     style: HumanStyle,
     widths: [usize; FLOW_COLUMNS],
     cells: Cells<FLOW_COLUMNS>,
+    now_ns: Option<i64>,
 }
 
 impl FlowTable {
     /// An empty table; measure its rows before writing them.
     #[must_use]
     pub fn new(style: HumanStyle) -> Self {
-        Self { style, widths: [0; FLOW_COLUMNS], cells: Cells::new() }
+        Self { style, widths: [0; FLOW_COLUMNS], cells: Cells::new(), now_ns: None }
     }
 
     /// A table with generous columns, for rows that cannot be measured. Longer cells push the rest of their row.
@@ -130,6 +131,11 @@ impl FlowTable {
         }
         self.widths = with_header(&self.widths, &header);
         header.write(&self.widths, out);
+    }
+
+    /// Ages count to this time from now on: that of the table, which may be a capture's.
+    pub fn at(&mut self, now_ns: i64) {
+        self.now_ns = Some(now_ns);
     }
 
     /// Append a row.
@@ -176,7 +182,7 @@ impl FlowTable {
         cells.cell(|out| out.extend_from_slice(state(flow, Kind::Entry).as_bytes()));
         cells.cell(|out| {
             if let Some(start) = flow.start_ns {
-                let now = u64::try_from(environment.now_ns()).unwrap_or(0);
+                let now = u64::try_from(self.now_ns.unwrap_or_else(|| environment.now_ns())).unwrap_or(0);
                 duration(out, flow.stop_ns.unwrap_or(now).saturating_sub(start));
             }
         });

@@ -23,9 +23,12 @@ impl Tables {
 
     /// Append the rows of `batch`; gaps have no place in a table.
     pub fn format(&mut self, batch: &Batch, environment: &mut dyn Environment, out: &mut Vec<u8>) {
-        for (_, _, content) in batch.iter() {
+        for (row, _, content) in batch.iter() {
             match &content {
-                Content::Flow(flow) => self.flows.measure(flow, environment),
+                Content::Flow(flow) => {
+                    self.flows.at(row.received_ns);
+                    self.flows.measure(flow, environment);
+                }
                 Content::Expectation(expectation) => self.expectations.measure(expectation, environment),
                 Content::Gap(_) => {}
             }

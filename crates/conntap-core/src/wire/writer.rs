@@ -5,6 +5,9 @@ use super::constants::{NFGENMSG_LEN, NLA_F_NESTED, NLMSG_HDRLEN};
 /// The longest payload whose attribute length still fits 16 bits.
 const MAX_PAYLOAD: usize = 65_531;
 
+/// Room for a usual message, so that the memory does not grow attribute by attribute.
+const USUAL_LEN: usize = 384;
+
 /// A netlink message in the making. Lengths are patched when a nest or the message ends.
 #[derive(Clone, Debug)]
 pub struct Writer {
@@ -28,6 +31,7 @@ impl Writer {
     pub fn behind(bytes: Vec<u8>, kind: u16, flags: u16, family: u8) -> Self {
         let start = bytes.len();
         let mut writer = Self { bytes, start };
+        writer.bytes.reserve(USUAL_LEN);
         writer.header(kind, flags, 0, 0);
         writer.bytes.extend_from_slice(&[family, 0, 0, 0]);
         writer
@@ -42,11 +46,9 @@ impl Writer {
     }
 
     fn header(&mut self, kind: u16, flags: u16, seq: u32, port: u32) {
-        self.bytes.extend_from_slice(&0u32.to_ne_bytes());
-        self.bytes.extend_from_slice(&kind.to_ne_bytes());
-        self.bytes.extend_from_slice(&flags.to_ne_bytes());
-        self.bytes.extend_from_slice(&seq.to_ne_bytes());
-        self.bytes.extend_from_slice(&port.to_ne_bytes());
+        let ([k0, k1], [f0, f1]) = (kind.to_ne_bytes(), flags.to_ne_bytes());
+        let ([s0, s1, s2, s3], [p0, p1, p2, p3]) = (seq.to_ne_bytes(), port.to_ne_bytes());
+        self.bytes.extend_from_slice(&[0, 0, 0, 0, k0, k1, f0, f1, s0, s1, s2, s3, p0, p1, p2, p3]);
     }
 
     /// Append bytes as they are (the body of a control message).
@@ -64,24 +66,39 @@ impl Writer {
         self.pad();
     }
 
+    #[inline]
     pub fn u8(&mut self, kind: u16, value: u8) {
-        self.attr(kind, &[value]);
+        self.word(5, kind, [value, 0, 0, 0]);
     }
 
+    #[inline]
     pub fn be16(&mut self, kind: u16, value: u16) {
-        self.attr(kind, &value.to_be_bytes());
+        let [high, low] = value.to_be_bytes();
+        self.word(6, kind, [high, low, 0, 0]);
     }
 
+    #[inline]
     pub fn be32(&mut self, kind: u16, value: u32) {
-        self.attr(kind, &value.to_be_bytes());
+        self.word(8, kind, value.to_be_bytes());
+    }
+
+    /// An attribute of up to four bytes, padding included: all at once.
+    #[inline]
+    fn word(&mut self, len: u16, kind: u16, [a, b, c, d]: [u8; 4]) {
+        let ([l0, l1], [k0, k1]) = (len.to_ne_bytes(), kind.to_ne_bytes());
+        self.bytes.extend_from_slice(&[l0, l1, k0, k1, a, b, c, d]);
     }
 
     pub fn host32(&mut self, kind: u16, value: u32) {
         self.attr(kind, &value.to_ne_bytes());
     }
 
+    #[inline]
     pub fn be64(&mut self, kind: u16, value: u64) {
-        self.attr(kind, &value.to_be_bytes());
+        let [k0, k1] = kind.to_ne_bytes();
+        let [l0, l1] = 12_u16.to_ne_bytes();
+        let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
+        self.bytes.extend_from_slice(&[l0, l1, k0, k1, a, b, c, d, e, f, g, h]);
     }
 
     /// A text with its NUL.

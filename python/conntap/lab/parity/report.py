@@ -43,6 +43,9 @@ _EXPECTATION_NAMES: Final = {
     10: "CTA_EXPECT_NAT", 11: "CTA_EXPECT_FN",
 }  # fmt: skip
 
+#: Attributes whose values are each tracker's own.
+_IDS: Final = ("CTA_ID:", "CTA_EXPECT_ID:")
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -69,11 +72,20 @@ class Report:
         """Whether nothing differs."""
         return self.difference is None
 
+    @property
+    def forwarded(self) -> int:
+        """How many packets the first subject forwarded."""
+        return sum(len(step.answer.forwarded or ()) for step in self.runs[0].steps)
+
+    def sums(self) -> str:
+        """Say what was compared, and what was left out."""
+        left_out = "".join(f"; left out: {count:,} {reason}" for reason, count in self.skipped.items())
+        return f"{self.packets:,} packets, {self.messages:,} events, {self.forwarded:,} forwarded{left_out}"
+
     def text(self) -> str:
         """Describe the result: one line when equal, else the first difference and the packet that caused it."""
-        left_out = "".join(f"; left out: {count} {reason}" for reason, count in self.skipped.items())
         if self.difference is None:
-            return f"equal: {self.packets} packets, {self.messages} events{left_out}\n"
+            return f"equal: {self.sums()}\n"
         difference = self.difference
         lines = [f"{_HEADLINES[difference.what]} {self._where(difference.step)}"]
         both = zip(self.names, (difference.expected, difference.actual), strict=True)
@@ -83,7 +95,7 @@ class Report:
             shown = _shown(difference.what, parts)
             lines += [f"  {'>' if index == mark else ' '} {line}" for index, line in enumerate(shown)]
         lines += [f"  differs in {line}" for line in self._detail(difference)]
-        return "\n".join(lines) + f"\n{self.packets} packets compared{left_out}\n"
+        return "\n".join(lines) + f"\ncompared: {self.sums()}\n"
 
     def _where(self, step: int) -> str:
         steps = self.runs[0].steps
@@ -99,7 +111,7 @@ class Report:
             return []
         one, two = difference.expected[difference.at], difference.actual[difference.at]
         if difference.what in ("events", "flow", "table"):
-            return attribute_differences(one, two)
+            return [line for line in attribute_differences(one, two) if not line.startswith(_IDS)]
         if difference.what == "forwarded":
             at = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
             return [f"byte {at}: {one[at : at + 16].hex(' ')} ≠ {two[at : at + 16].hex(' ')}"]

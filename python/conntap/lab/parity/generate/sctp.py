@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from conntap.lab.parity.generate.build import SCTP, chunk, ip, sctp
-from conntap.lab.parity.generate.talk import pick
+from conntap.lab.parity.generate.talk import BrokenOffError, pick
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,10 +34,11 @@ SHUTDOWN_COMPLETE: Final = 14
 class Association:
     """Two ends; *tags[side]* is the tag that packets to *side* must carry."""
 
-    __slots__ = ("client", "ports", "server", "site", "tags", "tsn")
+    __slots__ = ("_answered", "client", "ports", "server", "site", "tags", "tsn")
 
     def __init__(self, site: Site) -> None:
         self.site = site
+        self._answered = False
         self.client = site.client
         self.server = 1 - site.client
         ports = site.port(), site.service()
@@ -79,7 +80,12 @@ class Association:
         ports = (self.ports[side], self.ports[1 - side])
         body = sctp(ports, tag, chunks, spoil=spoil)[:cut]
         ident = self.site.rng.getrandbits(16)
-        yield from self.site.send(side, ip(source, destination, SCTP, body, ident=ident))
+        forwarded = yield from self.site.send(side, ip(source, destination, SCTP, body, ident=ident))
+        if side == self.site.answerer:
+            if not self.site.astray(side, forwarded):
+                self._answered = True
+            elif not self._answered:  # nothing was there to answer: it may have opened a flow of its own
+                raise BrokenOffError
 
     def emit(self, side: int, *kinds: int, tag: int | None = None, spoil: int = 0) -> Script[None]:
         """Send chunks of these kinds in one packet."""

@@ -2,6 +2,9 @@
 //!
 //! Source: kernel net/netfilter/nf_conntrack_proto_tcp.c (6.18); RFC 9293, 7323, 2018, 5961.
 
+mod header;
+mod window;
+
 use super::flow::{Flow, Proto, event};
 use super::key::Direction;
 use super::settings::{Settings, tcp_state::*};
@@ -9,6 +12,10 @@ use super::track::{Track, Verdict};
 use super::verdict::Reason;
 use crate::packet::Packet;
 use crate::wire::constants::{IPS_ASSURED, IPS_CONFIRMED, IPS_FIXED_TIMEOUT, IPS_SEEN_REPLY};
+pub use header::Class;
+use header::{Header, RST, header, scale_and_flags};
+pub use window::Side;
+use window::Window;
 
 pub const FLAG_WINDOW_SCALE: u8 = 0x01;
 pub const FLAG_SACK_PERM: u8 = 0x02;
@@ -19,25 +26,6 @@ pub const FLAG_MAXACK_SET: u8 = 0x20;
 /// Only in the notes about the last packet.
 const FLAG_EXP_CHALLENGE_ACK: u8 = 0x40;
 const FLAG_SIMULTANEOUS_OPEN: u8 = 0x80;
-
-const FIN: u8 = 0x01;
-const SYN: u8 = 0x02;
-const RST: u8 = 0x04;
-const PSH: u8 = 0x08;
-const ACK: u8 = 0x10;
-const URG: u8 = 0x20;
-
-/// What a segment is to the transition table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Class {
-    Syn = 0,
-    SynAck = 1,
-    Fin = 2,
-    Ack = 3,
-    Rst = 4,
-    None = 5,
-}
 
 /// Let pass without effect.
 const IG: u8 = 254;
@@ -65,21 +53,6 @@ const TRANSITIONS: [[[u8; 10]; 6]; 2] = [
         [IV; 10],
     ],
 ];
-
-/// One side of a connection. Source: struct ip_ct_tcp_state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Side {
-    /// Highest sequence number sent, plus one.
-    pub end: u32,
-    /// Highest that may be sent.
-    pub max_end: u32,
-    /// Largest window advertised, scaled; 0: nothing was heard of this side.
-    pub max_window: u32,
-    /// Highest acknowledgement sent.
-    pub max_ack: u32,
-    pub scale: u8,
-    pub flags: u8,
-}
 
 /// A connection's state. Source: struct ip_ct_tcp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,165 +98,6 @@ pub fn after(a: u32, b: u32) -> bool {
 #[inline]
 pub fn before(a: u32, b: u32) -> bool {
     a.wrapping_sub(b).cast_signed() < 0
-}
-
-/// The header fields that tracking reads.
-#[derive(Clone, Copy, Debug)]
-struct Header<'a> {
-    seq: u32,
-    ack: u32,
-    window: u16,
-    flags: u8,
-    options: &'a [u8],
-    /// Sequence number behind the segment.
-    end: u32,
-}
-
-impl Header<'_> {
-    #[inline]
-    fn is(&self, flag: u8) -> bool {
-        self.flags & flag != 0
-    }
-
-    #[inline]
-    fn class(&self) -> Class {
-        if self.is(RST) {
-            Class::Rst
-        } else if self.is(SYN) {
-            if self.is(ACK) { Class::SynAck } else { Class::Syn }
-        } else if self.is(FIN) {
-            Class::Fin
-        } else if self.is(ACK) {
-            Class::Ack
-        } else {
-            Class::None
-        }
-    }
-}
-
-/// Check a segment's header. Source: tcp_error.
-#[inline]
-fn header<'a>(packet: &Packet<'a>, good_checksum: impl FnOnce() -> bool) -> Result<Header<'a>, Reason> {
-    let l4 = packet.l4();
-    let have = packet.l4_len();
-    let Some((fixed, rest)) = l4.split_first_chunk::<20>() else {
-        return Err(Reason::ShortHeader { have: have.min(u32::try_from(l4.len()).unwrap_or(u32::MAX)), need: 20 });
-    };
-    let [_, _, _, _, s0, s1, s2, s3, a0, a1, a2, a3, offset, flags, w0, w1, _, _, _, _] = *fixed;
-    let header = u32::from(offset >> 4).wrapping_mul(4);
-    if header < 20 || have < header {
-        return Err(Reason::BadHeaderLength { header, have });
-    }
-    if !good_checksum() {
-        return Err(Reason::BadChecksum);
-    }
-    let flags = flags & (FIN | SYN | RST | PSH | ACK | URG);
-    const SYN_URG: u8 = SYN | URG;
-    const SYN_ACK: u8 = SYN | ACK;
-    const RST_ACK: u8 = RST | ACK;
-    const FIN_ACK: u8 = FIN | ACK;
-    const FIN_ACK_URG: u8 = FIN | ACK | URG;
-    const ACK_URG: u8 = ACK | URG;
-    match flags & !PSH {
-        SYN | SYN_URG | SYN_ACK | RST | RST_ACK | FIN_ACK | FIN_ACK_URG | ACK | ACK_URG => {}
-        _ => return Err(Reason::FlagsImpossible { flags }),
-    }
-    let seq = u32::from_be_bytes([s0, s1, s2, s3]);
-    let counted = u32::from(flags & SYN != 0).wrapping_add(u32::from(flags & FIN != 0));
-    let options = usize::try_from(header.wrapping_sub(20)).unwrap_or_default();
-    Ok(Header {
-        seq,
-        ack: u32::from_be_bytes([a0, a1, a2, a3]),
-        window: u16::from_be_bytes([w0, w1]),
-        flags,
-        options: rest.get(..options).unwrap_or(rest),
-        end: seq.wrapping_add(have.wrapping_sub(header)).wrapping_add(counted),
-    })
-}
-
-/// Walk over options until the end or the first silly one.
-fn options(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
-    let mut rest = bytes;
-    std::iter::from_fn(move || {
-        loop {
-            let (kind, behind) = rest.split_first()?;
-            match kind {
-                0 => return None,
-                1 => rest = behind,
-                _ => {
-                    let len = usize::from(*behind.first()?);
-                    let value = rest.get(2..len)?;
-                    rest = rest.get(len..)?;
-                    return Some((*kind, value));
-                }
-            }
-        }
-    })
-}
-
-/// Window scale and SACK permission of a SYN. Source: tcp_options.
-fn scale_and_flags(bytes: &[u8]) -> (u8, u8) {
-    let (mut scale, mut flags) = (0, 0);
-    for (kind, value) in options(bytes) {
-        match (kind, value) {
-            (4, []) => flags |= FLAG_SACK_PERM,
-            (3, [shift]) => {
-                scale = (*shift).min(14); // RFC 7323, section 2.3
-                flags |= FLAG_WINDOW_SCALE;
-            }
-            _ => {}
-        }
-    }
-    (scale, flags)
-}
-
-/// The highest right edge of the first SACK option, or `ack`. Source: tcp_sack.
-fn highest_sack(bytes: &[u8], ack: u32) -> u32 {
-    let Some((_, blocks)) = options(bytes).find(|(kind, value)| *kind == 5 && value.len() >= 8 && value.len() % 8 == 0)
-    else {
-        return ack;
-    };
-    let edges = blocks.chunks_exact(8).filter_map(|block| block.last_chunk::<4>());
-    edges.fold(ack, |highest, edge| {
-        let edge = u32::from_be_bytes(*edge);
-        if after(edge, highest) { edge } else { highest }
-    })
-}
-
-impl Side {
-    /// Begin anew with a SYN. Source: tcp_init_sender.
-    fn begin(&mut self, other: &mut Self, tcp: &Header<'_>, direction: Direction) {
-        self.end = tcp.end;
-        self.max_end = tcp.end;
-        self.max_window = u32::from(tcp.window).max(1);
-        if !tcp.options.is_empty() {
-            let (scale, flags) = scale_and_flags(tcp.options);
-            self.scale = scale;
-            self.flags = flags | self.flags & FLAG_BE_LIBERAL;
-        }
-        // RFC 7323: both sides must offer scaling, or there is none.
-        if direction == Direction::Reply && self.flags & other.flags & FLAG_WINDOW_SCALE == 0 {
-            self.scale = 0;
-            other.scale = 0;
-        }
-    }
-
-    fn forget(&mut self) {
-        *self = Self { flags: self.flags & FLAG_BE_LIBERAL, ..Self::default() };
-    }
-
-    /// How far an acknowledgement may lag behind. Source: MAXACKWINDOW.
-    fn max_ack_window(&self) -> u32 {
-        self.max_window.max(66_000)
-    }
-}
-
-/// What the window says of a segment.
-enum Window {
-    Accept,
-    Liberal,
-    Ignore(Reason),
-    Invalid(Reason),
 }
 
 impl TcpTrack {
@@ -332,132 +146,6 @@ impl TcpTrack {
             }
             _ => Err(Reason::CannotOpen),
         }
-    }
-
-    /// Source: tcp_in_window.
-    fn window(
-        &mut self,
-        direction: Direction,
-        class: Class,
-        tcp: &Header<'_>,
-        receiver_offset: i32,
-        settings: &Settings,
-    ) -> Window {
-        let state = self.state;
-        let (sender, receiver) = self.both(direction);
-        let (mut seq, mut end) = (tcp.seq, tcp.end);
-        let mut ack = tcp.ack;
-        let mut sack = if receiver.flags & FLAG_SACK_PERM != 0 { highest_sack(tcp.options, ack) } else { ack };
-        // Numbers that NAT has changed.
-        ack = ack.wrapping_sub(receiver_offset.cast_unsigned());
-        sack = sack.wrapping_sub(receiver_offset.cast_unsigned());
-        let raw_window = u32::from(tcp.window);
-
-        if sender.max_window == 0 {
-            if tcp.is(SYN) {
-                sender.begin(receiver, tcp, direction);
-                if !tcp.is(ACK) {
-                    return Window::Accept; // simultaneous open
-                }
-            } else {
-                // The middle of a connection: take what this packet says.
-                sender.end = end;
-                let scaled = raw_window << sender.scale;
-                sender.max_window = scaled.max(1);
-                sender.max_end = end.wrapping_add(sender.max_window);
-                if receiver.max_window == 0 {
-                    receiver.end = sack;
-                    receiver.max_end = sack;
-                } else if sack == receiver.end.wrapping_add(1) {
-                    receiver.end = receiver.end.wrapping_add(1); // answer to a keepalive
-                }
-            }
-        } else if tcp.is(SYN) && after(end, sender.end) && (state == SYN_SENT || state == SYN_RECV) {
-            sender.begin(receiver, tcp, direction);
-            if direction == Direction::Reply && !tcp.is(ACK) {
-                return Window::Accept;
-            }
-        }
-
-        if !tcp.is(ACK) || (tcp.is(RST) && ack == 0) {
-            ack = receiver.end; // none, or a stack that forgets it in a RST
-            sack = ack;
-        }
-        if tcp.is(RST) && seq == 0 && state == SYN_SENT {
-            seq = sender.end; // RST that answers a SYN
-            end = seq;
-        }
-
-        let liberal = settings.tcp_be_liberal || sender.flags & FLAG_BE_LIBERAL != 0;
-        let lowest_end = sender.end.wrapping_sub(receiver.max_window).wrapping_sub(1);
-        let lowest_ack = receiver.end.wrapping_sub(sender.max_ack_window()).wrapping_sub(1);
-        if !before(seq, sender.max_end.wrapping_add(1)) {
-            let overshot = end.wrapping_sub(sender.max_end).wrapping_add(1);
-            if receiver.max_window != 0
-                && after(end, lowest_end)
-                && after(sack, lowest_ack)
-                && overshot <= receiver.max_window
-                && before(sack, receiver.end.wrapping_add(1))
-            {
-                // More than the window allows; if the peer acknowledges it, that must not be INVALID too.
-                sender.end = end;
-                sender.flags |= FLAG_DATA_UNACKNOWLEDGED;
-                return if liberal { Window::Liberal } else { Window::Ignore(Reason::Overshot { bytes: overshot }) };
-            }
-            let by = seq.wrapping_sub(sender.max_end);
-            return if liberal { Window::Liberal } else { Window::Invalid(Reason::SeqOver { by }) };
-        }
-        if !before(sack, receiver.end.wrapping_add(1)) {
-            let by = sack.wrapping_sub(receiver.end);
-            return if liberal { Window::Liberal } else { Window::Invalid(Reason::AckOver { by }) };
-        }
-        if receiver.max_window != 0 && !after(end, lowest_end) {
-            let below = lowest_end.wrapping_sub(end).wrapping_add(1);
-            return if liberal { Window::Liberal } else { Window::Ignore(Reason::SeqUnder { below }) };
-        }
-        if !after(sack, lowest_ack) {
-            let below = lowest_ack.wrapping_sub(sack).wrapping_add(1);
-            return if liberal { Window::Liberal } else { Window::Ignore(Reason::AckUnder { below }) };
-        }
-
-        let window = if tcp.is(SYN) { raw_window } else { raw_window << sender.scale };
-        sender.max_window = sender.max_window.max(window.wrapping_add(sack.wrapping_sub(ack)));
-        if after(end, sender.end) {
-            sender.end = end;
-            sender.flags |= FLAG_DATA_UNACKNOWLEDGED;
-        }
-        if tcp.is(ACK) {
-            if sender.flags & FLAG_MAXACK_SET == 0 {
-                sender.max_ack = ack;
-                sender.flags |= FLAG_MAXACK_SET;
-            } else if after(ack, sender.max_ack) {
-                sender.max_ack = ack;
-            }
-        }
-        if receiver.max_window != 0 && after(end, sender.max_end) {
-            receiver.max_window = receiver.max_window.wrapping_add(end.wrapping_sub(sender.max_end));
-        }
-        if after(sack.wrapping_add(window), receiver.max_end.wrapping_sub(1)) {
-            receiver.max_end = sack.wrapping_add(window).wrapping_add(u32::from(window == 0));
-        }
-        if ack == receiver.end {
-            receiver.flags &= !FLAG_DATA_UNACKNOWLEDGED;
-        }
-        if class == Class::Ack {
-            let same = self.last_direction == direction
-                && (self.last_seq, self.last_ack, self.last_end, self.last_window) == (seq, ack, end, tcp.window);
-            if same {
-                self.retransmissions = self.retransmissions.wrapping_add(1);
-            } else {
-                self.last_direction = direction;
-                self.last_seq = seq;
-                self.last_ack = ack;
-                self.last_end = end;
-                self.last_window = tcp.window;
-                self.retransmissions = 0;
-            }
-        }
-        Window::Accept
     }
 
     /// Note a segment that is let pass without effect: the sides may be in step with each other and not with us.
@@ -532,9 +220,8 @@ impl TcpTrack {
             }
             new = old; // not exact: leave room for a challenge ACK
         }
-        let answers_syn = flow_status & IPS_SEEN_REPLY != 0
-            && self.last_class == Class::Syn
-            && self.last_direction != direction;
+        let answers_syn =
+            flow_status & IPS_SEEN_REPLY != 0 && self.last_class == Class::Syn && self.last_direction != direction;
         let answers_ack = flow_status & IPS_ASSURED == 0 && self.last_class == Class::Ack;
         if (answers_syn || answers_ack) && tcp.ack == self.last_end {
             return Ok((new, false));
@@ -634,9 +321,7 @@ pub fn packet(flow: &mut Flow, packet: &Packet<'_>, direction: Direction, track:
         }
         SYN_SENT2 => tcp.last_flags |= FLAG_SIMULTANEOUS_OPEN,
         SYN_RECV
-            if direction == Direction::Reply
-                && class == Class::Ack
-                && tcp.last_flags & FLAG_SIMULTANEOUS_OPEN != 0 =>
+            if direction == Direction::Reply && class == Class::Ack && tcp.last_flags & FLAG_SIMULTANEOUS_OPEN != 0 =>
         {
             new = ESTABLISHED;
         }
@@ -672,6 +357,7 @@ pub fn packet(flow: &mut Flow, packet: &Packet<'_>, direction: Direction, track:
     if look_at_window {
         match tcp.window(direction, class, &segment, receiver_offset, settings) {
             Window::Accept => {}
+            Window::Liberal if reason == Reason::PickedUp => {}
             Window::Liberal => reason = Reason::Liberal,
             Window::Ignore(why) => return Verdict::Ignore(why),
             Window::Invalid(why) => {

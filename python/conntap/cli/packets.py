@@ -1,0 +1,86 @@
+"""Packets where a command otherwise reads the kernel: tables of captures, events of an interface."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from conntap import _core
+    from conntap.cli.io import IO
+
+__all__ = ["Table", "listen_interface", "tables_of"]
+
+
+def tables_of(io: IO, files: list[str], engine: dict[str, Any], where: str) -> tuple[Table, Table]:
+    """Flow and expectation table behind the last packet of captures; what could not be read is told.
+
+    Raises:
+        UsageError: a file cannot be read, or holds no packets.
+    """
+    from conntap.captures import Capture
+    from conntap.cli.engine import make_setup
+    from conntap.errors import RecordingError, UsageError
+    from conntap.filter import as_filter
+
+    wanted = as_filter(where)
+    if wanted is not None and wanted.uses_event_kinds:
+        raise UsageError("a table has no events: 'new', 'update' and 'destroy' select nothing here")
+    setup = make_setup(io, engine)
+    try:
+        capture = Capture(files, setup)
+        flows, expectations = capture.tables()
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}") from error
+    except RecordingError as error:
+        raise UsageError(str(error), hint=error.hint) from error
+    for fault in capture.faults:
+        io.say(f"warning: {fault}")
+    return Table(flows, wanted), Table(expectations, wanted)
+
+
+class Table:
+    """A table of the engine.
+
+    Attributes:
+        total: how many entries it has.
+        rows: those that are asked for.
+    """
+
+    def __init__(self, rows: _core.Batch, wanted: _core.Filter | None) -> None:
+        self.total = len(rows)
+        self.rows = rows if wanted is None else rows.filter(wanted)
+
+
+def listen_interface(
+    io: IO,
+    where: str,
+    *,
+    interface: str,
+    promiscuous: bool,
+    netns: str | None,
+    engine: dict[str, Any],
+    count: int | None,
+    duration: float | None,
+    summary: str | None,
+    **output: Any,
+) -> None:
+    """Stream what the engine says of an interface's packets, until told to stop."""
+    from conntap.captures import Interface
+    from conntap.cli.engine import make_setup
+    from conntap.cli.output import make_formatter
+    from conntap.cli.stream import Stream
+    from conntap.filter import as_filter
+
+    wanted = as_filter(where) or ""
+    formatter = make_formatter(io, **output)
+    setup = make_setup(io, engine)
+    stream = Stream(io, count=count, duration=duration, summary=summary)
+    with stream, Interface(interface, setup, promiscuous=promiscuous, netns=netns) as packets:
+        try:
+            stream.live(
+                lambda timeout_ms: packets.receive(timeout_ms / 1000, wanted),
+                lambda batch: io.write(formatter.format(batch)),
+            )
+            stream.end(formatter)
+        finally:
+            stream.finish(packets.counters)

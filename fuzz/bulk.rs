@@ -7,11 +7,15 @@
 //! invariant of the `engine` target broke; the script that did it lies in fuzz/artifacts/engine/ then.
 
 use std::io::Write as _;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use conntap_core::capture::Reader;
+use conntap_core::capture::{self, Options, Reader, Writer};
+use conntap_core::engine::ahead::{Ahead, Stop};
+use conntap_core::engine::{Engine, Input, Settings, Step};
+use conntap_core::packet::decode;
 use conntap_fuzz::engine::play;
 use conntap_fuzz::forge::{Script, fix_ip, fix_l4};
 use conntap_fuzz::gateway::Gateway;
@@ -112,8 +116,50 @@ fn script(random: &mut Random, corpus: &[Vec<u8>]) -> Vec<u8> {
     out
 }
 
+/// A capture, frame by frame and in groups: the same outcomes and the same events.
+fn both_ways(random: &mut Random, captures: &[Vec<Frame>]) -> u64 {
+    let (mut writer, mut file) = Writer::new(&Options::default());
+    let mut plain = Engine::new(Settings { max_entries: 8, ..Settings::default() }, [1, 2]);
+    let mut outcomes = Vec::new();
+    for _ in 0..=random.below(4) {
+        for frame in random.choose(captures).iter().take(400) {
+            let mut bytes = frame.bytes.clone();
+            if random.below(8) == 0 {
+                mutate(random, &mut bytes);
+            }
+            let original_len = bytes.len() as u32;
+            match decode(frame.linktype, &bytes, original_len) {
+                Ok(packet) => outcomes.push(plain.packet(&Input::new(frame.time_ns, packet))),
+                Err(error) => outcomes.push(Step::Done(plain.refused(error))),
+            }
+            let Frame { time_ns, linktype, .. } = *frame;
+            let frame = capture::Frame { time_ns, linktype, interface: 0, original_len, bytes: &bytes, dropcount: None };
+            writer.write(&mut file, &frame).expect("is short");
+        }
+    }
+    let mut grouped = Engine::new(Settings { max_entries: 8, ..Settings::default() }, [1, 2]);
+    let (mut reader, mut ahead, mut number) = (Reader::new(), Ahead::default(), 0);
+    reader.feed(&file);
+    let stop = ahead.walk(&mut grouped, &mut reader, |engine, (frame, packet, prepared)| {
+        let step = match packet {
+            Ok(packet) => engine.packet(&Input { prepared, ..Input::new(frame.time_ns, packet) }),
+            Err(error) => Step::Done(engine.refused(error)),
+        };
+        assert_eq!(step, outcomes[number]);
+        number += 1;
+        ControlFlow::<()>::Continue(())
+    });
+    assert_eq!((stop, number), (Stop::Need, outcomes.len()));
+    assert_eq!(plain.events_from(0), grouped.events_from(0));
+    assert_eq!(plain.counters(), grouped.counters());
+    2 * number as u64
+}
+
 /// Some captures one after the other, with faults.
 fn conversations(random: &mut Random, captures: &[Vec<Frame>]) -> u64 {
+    if random.below(8) == 0 {
+        return both_ways(random, captures);
+    }
     let choices = random.bytes(4);
     let mut gateway = Gateway::new(&mut Script(&choices));
     let often = [2, 8, 64][random.below(3)];

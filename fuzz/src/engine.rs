@@ -186,6 +186,7 @@ impl World {
             14 => {
                 let how = script.u8();
                 self.gateway.zone = u16::from(how & 1);
+                self.gateway.verified = how & 32 != 0;
                 self.gateway.interfaces = (u32::from(how >> 1 & 3), u32::from(how >> 3 & 3));
             }
             _ => {

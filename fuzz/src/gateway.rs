@@ -22,6 +22,8 @@ pub struct Gateway {
     pub now_ns: i64,
     pub zone: u16,
     pub interfaces: (u32, u32),
+    /// Checksums are not looked at.
+    pub verified: bool,
     forwards: bool,
     /// The script has changed sequence numbers, or a packet at a stage that must not.
     spoiled: bool,
@@ -66,6 +68,7 @@ impl Gateway {
             now_ns: 1_700_000_000_000_000_000,
             zone: 0,
             interfaces: (1, 2),
+            verified: false,
             spoiled: false,
             handles: Vec::new(),
             tally: Counters::default(),
@@ -101,7 +104,8 @@ impl Gateway {
 
     fn packet(&mut self, packet: &Packet<'_>, script: &mut Script<'_>) {
         let (came_by, goes_by) = self.interfaces;
-        let input = Input { time_ns: self.now_ns, packet: *packet, zone: self.zone, came_by, goes_by };
+        let (zone, verified) = (self.zone, self.verified);
+        let input = Input { zone, came_by, goes_by, verified, ..Input::new(self.now_ns, *packet) };
         let before = self.engine.now_ns();
         let mut step = self.engine.packet(&input);
         assert!(self.engine.now_ns() >= before, "the clock never goes back");
@@ -118,6 +122,9 @@ impl Gateway {
             }
         };
         assert!(self.engine.call().is_none() && self.engine.resume(true).is_none());
+        if let (Some((id, _)), Some(flow)) = (outcome.flow, self.engine.last_flow()) {
+            assert_eq!(flow.id, id);
+        }
         self.count(&outcome);
         self.look_at_forwarded(packet, &outcome);
     }

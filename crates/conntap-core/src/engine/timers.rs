@@ -55,3 +55,22 @@ impl Timers {
         entries.find(|timer| !held.contains(timer)).map_or(Ok(()), |timer| Err(format!("no timer {timer:?}")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stale_timers_are_thrown_away_and_those_that_count_come_in_order() {
+        let mut timers = Timers::default();
+        // Ten entries, whose timers are set anew again and again.
+        for turn in 0..100_000_u32 {
+            let latest = |timer: &Timer| timer.0 >= i64::from(turn) - 10;
+            timers.push((i64::from(turn), turn % 10, 0), 10, latest);
+            assert!(timers.0.len() <= 10 * 2 + SLACK + 1);
+        }
+        let popped: Vec<i64> = std::iter::from_fn(|| timers.pop()).map(|(time_ns, ..)| time_ns).collect();
+        assert!(popped.is_sorted());
+        assert!(popped.ends_with(&(99_990..100_000).collect::<Vec<_>>()));
+    }
+}

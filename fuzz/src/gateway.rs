@@ -9,7 +9,7 @@ use conntap_core::engine::nat::{Manip, Range, Rule};
 use conntap_core::engine::{Counters, Direction, Engine, Input, Key, Outcome, Reason, Settings, State, Step};
 use conntap_core::filter::{Filter, NoNames};
 use conntap_core::model::{Content, Kind};
-use conntap_core::packet::{Checksum, Packet, PacketError, decode, decode_rebuilt, verify_l4};
+use conntap_core::packet::{Checksum, Packet, PacketError, decode, decode_ip, decode_rebuilt, verify_l4};
 use conntap_core::wire::constants::*;
 
 use crate::forge::{PORTS, Script, address, port};
@@ -153,8 +153,10 @@ impl Gateway {
         if !self.forwards || outcome.dropped {
             return;
         }
-        let sent = decode_rebuilt(bytes).unwrap_or_else(|error| panic!("{outcome:?} sends {bytes:02x?}: {error}"));
-        if packet.needs_reassembly() || self.spoiled {
+        let as_it_came = !packet.needs_reassembly() && !self.spoiled;
+        let sent = if as_it_came { decode_ip(bytes, packet.total_len) } else { decode_rebuilt(bytes) };
+        let sent = sent.unwrap_or_else(|error| panic!("{outcome:?} sends {bytes:02x?}: {error}"));
+        if !as_it_came {
             return;
         }
         assert_eq!((sent.family, sent.l4proto, sent.total_len), (packet.family, packet.l4proto, packet.total_len));

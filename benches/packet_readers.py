@@ -23,7 +23,7 @@ def capture(path: str) -> dict[str, Any]:
 
 def live(interface: str) -> dict[str, Any]:
     """An interface's packets through the engine, until none has come for a second after the first."""
-    from conntap.captures import Interface
+    from conntap.interface import Interface
 
     events, frames, began, cpu = 0, 0, time.monotonic(), time.process_time()
     with Interface(interface) as source:

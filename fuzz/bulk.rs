@@ -133,7 +133,8 @@ fn both_ways(random: &mut Random, captures: &[Vec<Frame>]) -> u64 {
                 Err(error) => outcomes.push(Step::Done(plain.refused(error))),
             }
             let Frame { time_ns, linktype, .. } = *frame;
-            let frame = capture::Frame { time_ns, linktype, interface: 0, original_len, bytes: &bytes, dropcount: None };
+            let frame =
+                capture::Frame { time_ns, linktype, interface: 0, original_len, bytes: &bytes, dropcount: None };
             writer.write(&mut file, &frame).expect("is short");
         }
     }
@@ -248,14 +249,18 @@ fn main() {
     let began = Instant::now();
     let (mut done, mut runs, mut slowest, mut told) = ([0_u64; 2], 0_u64, Duration::ZERO, Instant::now());
     while done[0] + done[1] < wanted {
-        let mut random = Random((seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ runs.wrapping_mul(0xd1b5_4a32_d192_ed03)) | 1);
+        let mut random =
+            Random((seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ runs.wrapping_mul(0xd1b5_4a32_d192_ed03)) | 1);
         random.next();
         let kind = usize::from(runs % 2 == 1);
         let data = if kind == 0 { script(&mut random, &corpus) } else { Vec::new() };
         let before = Instant::now();
-        let played = catch_unwind(AssertUnwindSafe(|| {
-            if kind == 0 { play(&data) } else { conversations(&mut random, &captures) }
-        }));
+        let played =
+            catch_unwind(AssertUnwindSafe(
+                || {
+                    if kind == 0 { play(&data) } else { conversations(&mut random, &captures) }
+                },
+            ));
         let Ok(packets) = played else {
             let path = root().join("artifacts/engine").join(format!("bulk-{seed}-{runs}"));
             std::fs::create_dir_all(root().join("artifacts/engine")).expect("a folder");

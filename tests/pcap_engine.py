@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from ipaddress import ip_address
+from dataclasses import dataclass, replace
 from typing import Any
 
-from conntap import Filter
-from conntap.lab.parity.engine import EngineSubject, Translation
+from conntap.lab.parity.engine import EngineSubject
 from conntap.lab.parity.rules import USUAL_HELPERS
 from conntap.lab.parity.subject import RIGHT
+from conntap.nat import dnat, snat
 from pcap_samples import Sample
 
-AF_INET = 2
 TCP, UDP = 6, 17
 SYN_ACK = 0x12
 
@@ -88,24 +86,13 @@ def ftp_mark_consume(engine: Any, call: Any) -> bool:
     return True
 
 
-def only(address: str) -> tuple[bytes, bytes]:
-    """A range of one address."""
-    return ip_address(address).packed, ip_address(address).packed
-
-
 RULES: dict[str, dict[str, Any]] = {
     "drop_forward": {"rules": drop_forward},
     "mark_zone": {"rules": mark_zone, "zone": 7},
     "exp_timeout": {"rules": exp_timeout},
     "ftp_mark_consume": {"rules": ftp_mark_consume},
     # oifname "r1" snat to 10.0.2.1
-    "nat_ftp_active": {"nat": [Translation(True, AF_INET, None, RIGHT, only("10.0.2.1"))]},
+    "nat_ftp_active": {"nat": [replace(snat("to 10.0.2.1"), interface=RIGHT)]},
     # ip daddr 10.0.2.100 udp dport 53 dnat to 10.0.2.2:5353
-    "nat_dnat_udp": {
-        "nat": [
-            Translation(
-                False, AF_INET, Filter("dst 10.0.2.100 and udp and dport 53"), None, only("10.0.2.2"), (5353, 5353)
-            )
-        ]
-    },
+    "nat_dnat_udp": {"nat": [dnat("dst 10.0.2.100 and udp and dport 53 to 10.0.2.2:5353")]},
 }

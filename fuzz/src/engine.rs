@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use conntap_core::packet::linktype;
 use conntap_core::wire::constants::*;
 
-use crate::forge::{Ends, Script, answer, error_about, fix_ip, fix_l4, fragments, packet, port};
-use crate::gateway::Gateway;
+use super::forge::{Ends, Script, answer, error_about, fix_ip, fix_l4, fragments, packet, port};
+use super::gateway::Gateway;
 
 const LINKTYPES: [u16; 8] = [
     linktype::RAW,
@@ -48,7 +48,7 @@ pub fn play(data: &[u8]) -> u64 {
         }
     }
     world.gateway.check();
-    world.gateway.end(data.len() % 4 == 0);
+    world.gateway.end(data.len().is_multiple_of(4));
     world.gateway.packets()
 }
 

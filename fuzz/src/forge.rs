@@ -24,7 +24,7 @@ impl<'a> Script<'a> {
     }
 
     pub fn u32(&mut self) -> u32 {
-        u32::from(self.u16()) << 16 | u32::from(self.u16())
+        (u32::from(self.u16()) << 16) | u32::from(self.u16())
     }
 
     pub fn bytes(&mut self, len: usize) -> &'a [u8] {
@@ -204,12 +204,12 @@ pub fn fragments(bytes: &[u8], size: usize, id: u16) -> Vec<Vec<u8>> {
                 out[4..6].copy_from_slice(&((part.len() + 8) as u16).to_be_bytes());
                 out.extend([header[6], 0]);
                 out[6] = 44;
-                out.extend((offset & !7 | more).to_be_bytes());
+                out.extend(((offset & !7) | more).to_be_bytes());
                 out.extend(u32::from(id).to_be_bytes());
             } else {
                 out[2..4].copy_from_slice(&((part.len() + header.len()) as u16).to_be_bytes());
                 out[4..6].copy_from_slice(&id.to_be_bytes());
-                out[6..8].copy_from_slice(&(offset / 8 | more << 13).to_be_bytes());
+                out[6..8].copy_from_slice(&((offset / 8) | (more << 13)).to_be_bytes());
                 fix_ip(&mut out);
             }
             out.extend_from_slice(part);

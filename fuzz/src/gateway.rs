@@ -12,7 +12,7 @@ use conntap_core::model::{Content, Kind};
 use conntap_core::packet::{Checksum, Packet, PacketError, decode, decode_ip, decode_rebuilt, verify_l4};
 use conntap_core::wire::constants::*;
 
-use crate::forge::{PORTS, Script, address, port};
+use super::forge::{PORTS, Script, address, port};
 
 /// An engine, and what it has said so far.
 #[derive(Debug)]

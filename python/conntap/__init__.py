@@ -1,8 +1,11 @@
-"""conntap: Linux connection tracking, live.
+"""conntap: Linux connection tracking, live, recorded, or of packets without a kernel.
 
     with conntap.open() as ct:
         for flow in ct.flows("tcp and dport 22"):
             print(flow.original.src, flow.tcp_state)
+
+    for event in conntap.replay("capture.pcap"):
+        print(event.kind, event.flow)
 
 Names are resolved when first used, so that `conntap --help` loads nothing heavy.
 """
@@ -11,16 +14,20 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # as in typing, whose import alone would double the start of the drop-in
 if TYPE_CHECKING:
-    from conntap import aio, errors
+    from conntap import aio, errors, nat
     from conntap._core import Batch, Counters, Event, Expectation, Flow, Gap, Tuple, __version__
+    from conntap.captures import Capture
     from conntap.filter import Filter
+    from conntap.interface import Interface
     from conntap.kernel import Conntrack
     from conntap.kernel import open_conntrack as open
     from conntap.model import Status
     from conntap.recording import Recording, replay
+    from conntap.tracker import Setup, Tracker, Verdict
 
 __all__ = [
     "Batch",
+    "Capture",
     "Conntrack",
     "Counters",
     "Event",
@@ -28,18 +35,24 @@ __all__ = [
     "Filter",
     "Flow",
     "Gap",
+    "Interface",
     "Recording",
+    "Setup",
     "Status",
+    "Tracker",
     "Tuple",
+    "Verdict",
     "__version__",
     "aio",
     "errors",
+    "nat",
     "open",
     "replay",
 ]
 
 _HOMES = {
     "Batch": "conntap._core",
+    "Capture": "conntap.captures",
     "Conntrack": "conntap.kernel",
     "Counters": "conntap._core",
     "Event": "conntap._core",
@@ -47,14 +60,18 @@ _HOMES = {
     "Filter": "conntap.filter",
     "Flow": "conntap._core",
     "Gap": "conntap._core",
+    "Interface": "conntap.interface",
     "Recording": "conntap.recording",
+    "Setup": "conntap.tracker",
     "Status": "conntap.model",
+    "Tracker": "conntap.tracker",
     "Tuple": "conntap._core",
+    "Verdict": "conntap.tracker",
     "__version__": "conntap._core",
     "open": "conntap.kernel:open_conntrack",
     "replay": "conntap.recording",
 }
-_MODULES = ("aio", "errors")
+_MODULES = ("aio", "errors", "nat")
 
 
 def __getattr__(name: str) -> object:

@@ -5,9 +5,9 @@
     │   └── FilterError                  .at: the column of the word at fault
     ├── KernelError (OSError)            a request that failed; .errno, .offset
     │   ├── PrivilegeError (PermissionError)
-    │   ├── NotFoundError (LookupError)  no such entry, no such namespace
+    │   ├── NotFoundError (LookupError)  no such entry, namespace or interface
     │   └── UnsupportedError             a module, option or kernel version is missing
-    ├── RecordingError (ValueError)      a file that is no recording, or a damaged one
+    ├── RecordingError (ValueError)      a file that is no recording and no capture, or a damaged one
     └── ClosedError                      used after close()
 
 An error says what was tried, why it failed, and in `hint` what to do.
@@ -90,7 +90,7 @@ class PrivilegeError(KernelError, PermissionError):
 
 
 class NotFoundError(KernelError, LookupError):
-    """No such entry, helper or namespace."""
+    """No such entry, helper, namespace or interface."""
 
 
 class UnsupportedError(KernelError):
@@ -98,7 +98,7 @@ class UnsupportedError(KernelError):
 
 
 class RecordingError(ConntapError, ValueError):
-    """A file that is not a recording, or is damaged."""
+    """A file that is neither a recording nor a capture of packets, or is damaged."""
 
 
 class ClosedError(ConntapError):
@@ -106,6 +106,7 @@ class ClosedError(ConntapError):
 
 
 PRIVILEGE_HINT = "run it with sudo, or give this program alone the right: docs/privileges.md"
+INTERFACE_HINT = "ip link shows the interfaces"
 MODULE_HINT = "load the modules: modprobe nf_conntrack nf_conntrack_netlink"
 
 
@@ -119,7 +120,8 @@ def from_errno(op: str, errno: int, text: str | None = None, offset: int | None 
         offset: of the attribute at fault in the request.
     """
     if errno in (numbers.EPERM, numbers.EACCES):
-        reason = "needs CAP_NET_ADMIN in this network namespace"
+        right = "CAP_NET_RAW" if op.startswith("capturing ") else "CAP_NET_ADMIN"
+        reason = f"needs {right} in this network namespace"
         return PrivilegeError(op, errno, reason, offset=offset, hint=PRIVILEGE_HINT)
     if errno in (numbers.EPROTONOSUPPORT, numbers.EAFNOSUPPORT, numbers.ESOCKTNOSUPPORT):
         reason = "this kernel has no netfilter netlink socket"
@@ -129,6 +131,8 @@ def from_errno(op: str, errno: int, text: str | None = None, offset: int | None 
         reason = f"{reason} ({text})"
     if errno == numbers.ENOENT:
         return NotFoundError(op, errno, reason, offset=offset)
+    if errno == numbers.ENODEV:
+        return NotFoundError(op, errno, reason, offset=offset, hint=INTERFACE_HINT)
     if errno == numbers.EOPNOTSUPP:
         return UnsupportedError(op, errno, reason, offset=offset)
     return KernelError(op, errno, reason, offset=offset)

@@ -46,7 +46,7 @@ def replay(*paths: str | os.PathLike[str], setup: Setup | None = None, drain: bo
     if not paths:
         raise UsageError("no file to replay", hint='say conntap.replay("capture.pcap")')
     files = open_files(paths)
-    if len(files) == 1 and files[0].linktype in (LINKTYPE_NETLINK, None):
+    if len(files) == 1 and files[0].linktype == LINKTYPE_NETLINK:
         return Recording(files[0].name, file=files[0])
     mixed = next((file for file in files if file.linktype == LINKTYPE_NETLINK), None)
     if mixed:
@@ -117,9 +117,9 @@ class Recording:
 
     def _note(self, faults: list[str], reader: _core.RecordingReader) -> None:
         """Keep what could not be read; a file of which nothing could be read is an error."""
-        self.faults += faults
+        self.faults += [f"{self.path} {fault}" for fault in faults]
         if faults and not reader.counters["received"]:
-            raise RecordingError(f"{self.path} {faults[0]}")
+            raise RecordingError(self.faults[0])
 
     def events(self, where: str | Filter = "") -> Iterator[_core.Event]:
         """Read the rows that match *where* as `Event`, in the order in which they were recorded."""

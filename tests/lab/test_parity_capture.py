@@ -114,6 +114,8 @@ def test_numbers_are_those_of_the_file_also_behind_what_was_left_out():
         (ip6("2001:db8::1", "fe80::2"), "of one link alone"),
         (ip4(A, B)[:-1], "cut short by the capture"),
         (ip6("2001:db8::1", "2001:db8::2")[:-1], "cut short by the capture"),
+        (ip6("2001:db8::1", "2001:db8::2", bytes(65535 - 40)), ""),
+        (ip6("2001:db8::1", "2001:db8::2", bytes(65535)), "too long for a device"),
         (b"\x44" + ip4(A, B)[1:], "with a bad IP header"),
         (b"\x45" + bytes(30), "with a bad IP header"),
         (b"", "not IP"),

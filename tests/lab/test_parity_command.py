@@ -48,6 +48,16 @@ def test_both_are_given_the_settings_and_the_left_hosts(conntap):
     assert json.loads(conntap("lab", "parity", str(sample.path), *words, "--json").stdout)["events"] > 0
 
 
+def test_both_are_given_the_translation(conntap):
+    """The packets of these samples are as they arrive at the gateway that translates."""
+    dns = ("--dnat", "dst 10.0.2.100 and udp and dport 53 to 10.0.2.2:5353")
+    ftp = ("--snat", "src 10.0.1.0/24 to 10.0.2.1", "--helper", "ftp")
+    for name, words in (("nat_dnat_udp", dns), ("nat_ftp_active", ftp)):
+        sample = SAMPLES[name]
+        done = conntap("lab", "parity", str(sample.path), "--left", sample.left[0], *words)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+
+
 def test_conversations_are_generated_and_repeat_by_their_seed(conntap):
     words = ("lab", "parity", "--generate", "40", "--nat", "--kind", "ftp", "--json")
     first = conntap(*words, "--seed", "9")

@@ -1,14 +1,16 @@
 //! `PacketReader`, `PacketWriter`, `Trace`: captures on their way through an engine.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use conntap_core::capture::{CaptureError, Format, Frame, Merge, Next, Options, Reader, Statistics, Writer};
+use conntap_core::engine::ahead::{self, Ahead};
 use conntap_core::engine::trace::{Facts, Traced};
 use conntap_core::engine::{Engine, Input, Outcome, Step};
 use conntap_core::model::Gap;
-use conntap_core::packet::{decode, linktype};
+use conntap_core::packet::{Packet, PacketError, decode, linktype};
 use conntap_core::wire::constants::AF_INET;
 use conntap_sys::clock::now_ns;
 use conntap_sys::packet as live;
@@ -40,10 +42,48 @@ pub struct Pending {
 pub struct PacketReader(Mutex<Packets>);
 
 pub struct Packets {
-    merge: Merge,
-    inputs: usize,
+    source: Source,
     /// Frames taken of each input, and the time of its last one.
-    taken: Vec<(u64, Option<i64>)>,
+    taken: Vec<Taken>,
+}
+
+type Taken = (u64, Option<i64>);
+
+/// One capture can be looked at ahead of time; of several, the next packet is not known before the one before it.
+enum Source {
+    One { reader: Box<Reader>, ahead: Ahead, ended: bool },
+    Many(Merge),
+}
+
+impl Source {
+    fn reader(&self, input: usize) -> Option<&Reader> {
+        match self {
+            Self::One { reader, .. } => (input == 0).then_some(reader),
+            Self::Many(merge) => merge.reader(input),
+        }
+    }
+
+    fn feed(&mut self, input: usize, bytes: &[u8]) {
+        match self {
+            Self::One { reader, .. } => reader.feed(bytes),
+            Self::Many(merge) => merge.feed(input, bytes),
+        }
+    }
+
+    fn finish(&mut self, input: usize) {
+        match self {
+            Self::One { ended, .. } => *ended = true,
+            Self::Many(merge) => merge.finish(input),
+        }
+    }
+}
+
+/// Where packets go, and who wants to know of them.
+struct Way<'a> {
+    engine: &'a mut Engine,
+    rows: usize,
+    trace: Option<&'a Trace>,
+    writer: Option<&'a PacketWriter>,
 }
 
 impl PacketReader {
@@ -57,17 +97,21 @@ impl PacketReader {
     #[new]
     #[pyo3(signature = (inputs=1))]
     fn new(inputs: usize) -> Self {
-        Self(Mutex::new(Packets { merge: Merge::new(inputs), inputs, taken: vec![(0, None); inputs] }))
+        let source = match inputs {
+            1 => Source::One { reader: Box::new(Reader::new()), ahead: Ahead::default(), ended: false },
+            _ => Source::Many(Merge::new(inputs)),
+        };
+        Self(Mutex::new(Packets { source, taken: vec![(0, None); inputs] }))
     }
 
     /// Hand in the next bytes of an input.
     fn feed(&self, py: Python<'_>, input: usize, bytes: &[u8]) {
-        py.detach(|| self.lock().merge.feed(input, bytes));
+        py.detach(|| self.lock().source.feed(input, bytes));
     }
 
     /// Say that an input has ended.
     fn finish(&self, input: usize) {
-        self.lock().merge.finish(input);
+        self.lock().source.finish(input);
     }
 
     /// What was read of all inputs, and every omission, by name.
@@ -76,7 +120,10 @@ impl PacketReader {
         let counters = PyDict::new(py);
         let packets = self.lock();
         let of = |pick: &dyn Fn(&conntap_core::capture::Counters) -> u64| -> u64 {
-            (0..packets.inputs).filter_map(|at| packets.merge.reader(at)).map(|reader| pick(reader.counters())).sum()
+            (0..packets.taken.len())
+                .filter_map(|at| packets.source.reader(at))
+                .map(|reader| pick(reader.counters()))
+                .sum()
         };
         counters.set_item("frames", of(&|found| found.frames))?;
         counters.set_item("capture_other_blocks", of(&|found| found.other_blocks))?;
@@ -98,36 +145,86 @@ impl Packets {
         trace: Option<&Trace>,
         writer: Option<&PacketWriter>,
     ) -> Stop {
-        loop {
-            let (input, frame) = match self.merge.next() {
-                Next::Frame(input, frame) => (input, frame),
-                Next::Error(input, error) => return Stop::Fault(input, error.to_string()),
-                Next::Need(input) => return Stop::Need(input),
-                Next::End => return Stop::End,
-            };
-            let Some((number, last_ns)) = self.taken.get_mut(input) else { return Stop::End };
-            *number += 1;
-            let pending = Pending {
-                number: *number,
-                time_ns: frame.time_ns,
-                input,
-                facts: None,
-                events_before: engine.events_waiting(),
-            };
-            if let Some(lost) = frame.dropcount.filter(|lost| *lost > 0) {
-                let after_ns = last_ns.unwrap_or(frame.time_ns);
-                engine.gap(&Gap { lost: Some(lost), after_ns, before_ns: frame.time_ns });
+        let Self { source, taken } = self;
+        match source {
+            Source::One { reader, ahead, ended } => {
+                let Some(taken) = taken.first_mut() else { return Stop::End };
+                let stop = ahead.walk(engine, reader, |engine, (frame, packet, prepared)| {
+                    let came_by = frame.interface;
+                    let mut way = Way { engine, rows, trace, writer };
+                    way.pass((0, taken), &frame, packet, |packet, time_ns| Input {
+                        came_by,
+                        prepared,
+                        ..Input::new(time_ns, packet)
+                    })
+                });
+                match stop {
+                    ahead::Stop::Break(stop) => stop,
+                    ahead::Stop::Fault(fault) => Stop::Fault(0, fault.to_string()),
+                    ahead::Stop::Need if !*ended => Stop::Need(0),
+                    ahead::Stop::Need => {
+                        reader.finish().map_or_else(|fault| Stop::Fault(0, fault.to_string()), |()| Stop::End)
+                    }
+                }
             }
-            *last_ns = Some(frame.time_ns);
-            let came_by = if self.inputs > 1 { u32::try_from(input).unwrap_or(u32::MAX) } else { frame.interface };
-            let stop = pass(engine, &frame, came_by, pending, trace, writer);
-            if let Some(stop) = stop {
-                return stop;
-            }
-            if engine.events_waiting() >= rows {
-                return Stop::Rows;
-            }
+            Source::Many(merge) => loop {
+                let (input, frame) = match merge.next() {
+                    Next::Frame(input, frame) => (input, frame),
+                    Next::Error(input, error) => return Stop::Fault(input, error.to_string()),
+                    Next::Need(input) => return Stop::Need(input),
+                    Next::End => return Stop::End,
+                };
+                let Some(taken) = taken.get_mut(input) else { return Stop::End };
+                let packet = decode(frame.linktype, frame.bytes, frame.original_len);
+                let came_by = u32::try_from(input).unwrap_or(u32::MAX);
+                let mut way = Way { engine, rows, trace, writer };
+                let flow = way.pass((input, taken), &frame, packet, |packet, time_ns| Input {
+                    came_by,
+                    ..Input::new(time_ns, packet)
+                });
+                if let ControlFlow::Break(stop) = flow {
+                    return stop;
+                }
+            },
         }
+    }
+}
+
+impl Way<'_> {
+    /// One frame through the engine.
+    fn pass<'p>(
+        &mut self,
+        (input, taken): (usize, &mut Taken),
+        frame: &Frame<'_>,
+        packet: Result<Packet<'p>, PacketError>,
+        with: impl FnOnce(Packet<'p>, i64) -> Input<'p>,
+    ) -> ControlFlow<Stop> {
+        let (number, last_ns) = taken;
+        *number = number.saturating_add(1);
+        let events_before = self.engine.events_waiting();
+        let mut pending = Pending { number: *number, time_ns: frame.time_ns, input, facts: None, events_before };
+        if let Some(lost) = frame.dropcount.filter(|lost| *lost > 0) {
+            let after_ns = last_ns.unwrap_or(frame.time_ns);
+            self.engine.gap(&Gap { lost: Some(lost), after_ns, before_ns: frame.time_ns });
+        }
+        *last_ns = Some(frame.time_ns);
+        let step = match packet {
+            Ok(packet) => {
+                if self.trace.is_some() {
+                    pending.facts = Some(Facts::of(&packet));
+                }
+                self.engine.packet(&with(packet, frame.time_ns))
+            }
+            Err(error) => Step::Done(self.engine.refused(error)),
+        };
+        match step {
+            Step::Ask => return ControlFlow::Break(Stop::Ask(pending)),
+            Step::Done(outcome) => done(self.engine, pending, outcome, self.trace, self.writer),
+        }
+        if self.engine.events_waiting() >= self.rows {
+            return ControlFlow::Break(Stop::Rows);
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -213,33 +310,6 @@ impl PacketCapture {
         counters.set_item("frames", state.frames)?;
         counters.set_item("lost", state.dropped)?;
         Ok(counters)
-    }
-}
-
-/// One frame through the engine.
-pub fn pass(
-    engine: &mut Engine,
-    frame: &Frame<'_>,
-    came_by: u32,
-    mut pending: Pending,
-    trace: Option<&Trace>,
-    writer: Option<&PacketWriter>,
-) -> Option<Stop> {
-    let step = match decode(frame.linktype, frame.bytes, frame.original_len) {
-        Ok(packet) => {
-            if trace.is_some() {
-                pending.facts = Some(Facts::of(&packet));
-            }
-            engine.packet(&Input { came_by, ..Input::new(frame.time_ns, packet) })
-        }
-        Err(error) => Step::Done(engine.refused(error)),
-    };
-    match step {
-        Step::Ask => Some(Stop::Ask(pending)),
-        Step::Done(outcome) => {
-            done(engine, pending, outcome, trace, writer);
-            None
-        }
     }
 }
 

@@ -10,7 +10,6 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
     from ipaddress import IPv4Interface
 
     from conntap.cli.io import IO
@@ -107,9 +106,8 @@ def make_setup(io: IO, engine: dict[str, Any]) -> Setup:
     Raises:
         UsageError: one of them says what cannot be.
     """
-    from conntap.captures import COUNTED
     from conntap.nat import dnat, masquerade, redirect, snat
-    from conntap.tracker import Setup
+    from conntap.tracker import COUNTED, Setup
 
     settings = {**COUNTED.settings}
     for text in engine["sysctls"]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from conntap.cli.engine import engine_options, files_and_filter, take_engine_options
+from conntap.cli.engine import engine_options, files_and_filter, refuse_engine_options, take_engine_options
 from conntap.cli.options import listen_options, netns_option, output_options, stream_options
 from conntap.cli.packets import tables_of
 
@@ -44,7 +44,9 @@ def expect(ctx: click.Context, words: tuple[str, ...], follow: bool, netns: str 
     engine = take_engine_options(options)
     files, text = files_and_filter(words)
     if follow and files:
-        raise click.UsageError("a file is not watched: conntap replay FILE expectation")
+        raise click.UsageError("--watch goes with the kernel's table: conntap replay FILE expectation")
+    if not files:
+        refuse_engine_options(engine, "a FILE of packets")
     if follow:
         from conntap.cli.watch import listen
 
@@ -54,7 +56,7 @@ def expect(ctx: click.Context, words: tuple[str, ...], follow: bool, netns: str 
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"{option} goes with --watch")
     if files and netns:
-        raise click.UsageError("--netns is for the kernel's table")
+        raise click.UsageError("--netns goes with the kernel's table, not with a FILE")
     show(
         io,
         text,
@@ -71,7 +73,8 @@ def show(io: IO, where: str, netns: str | None, files: list[str], engine: dict[s
 
     formatter = make_formatter(io, table=True, **output)
     shown = anyone = 0
-    for batch in of_packets(io, where, files, engine) if files else of_kernel(where, netns):
+    batches, behind = of_packets(io, where, files, engine) if files else (of_kernel(where, netns), "")
+    for batch in batches:
         shown += len(batch)
         anyone += sum(expectation.any_source for expectation in batch.expectations())
         io.write(formatter.format(batch))
@@ -79,7 +82,7 @@ def show(io: IO, where: str, netns: str | None, files: list[str], engine: dict[s
     if anyone:
         io.say(f"{anyone} of {shown} may be used by anyone (!): docs/expectations.md says what that means")
     else:
-        io.say(f"{shown} expectation{'' if shown == 1 else 's'}")
+        io.say(f"{shown} expectation{'' if shown == 1 else 's'}{behind}")
 
 
 def of_kernel(where: str, netns: str | None) -> Iterator[_core.Batch]:
@@ -90,13 +93,7 @@ def of_kernel(where: str, netns: str | None) -> Iterator[_core.Batch]:
         yield from ct.expectations(where).batches()
 
 
-def of_packets(io: IO, where: str, files: list[str], engine: dict[str, Any]) -> Iterator[_core.Batch]:
-    """The table behind the last packet of captures."""
-    _, expectations, faults = tables_of(files, engine)
-    for fault in faults:
-        io.say(f"warning: {fault}")
-    if where:
-        from conntap.filter import Filter
-
-        expectations = expectations.filter(Filter(where))
-    yield expectations
+def of_packets(io: IO, where: str, files: list[str], engine: dict[str, Any]) -> tuple[list[_core.Batch], str]:
+    """The table behind the last packet of captures, and what to say of it."""
+    _, expectations = tables_of(io, files, engine, where)
+    return [expectations.rows], f" behind {expectations.packets}"

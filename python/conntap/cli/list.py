@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from conntap.cli.engine import engine_options, files_and_filter, take_engine_options
+from conntap.cli.engine import engine_options, files_and_filter, refuse_engine_options, take_engine_options
 from conntap.cli.options import netns_option, output_options
 from conntap.cli.packets import tables_of
 
@@ -51,9 +51,10 @@ def list_(
     files, where = files_and_filter(words)
     if files:
         if netns or zero:
-            raise click.UsageError("--netns and --zero are for the kernel's table")
+            raise click.UsageError(f"{'--netns' if netns else '--zero'} goes with the kernel's table, not with a FILE")
         show_packets(io, formatter, files, where, engine, sort=sort, top=top)
         return
+    refuse_engine_options(engine, "a FILE of packets")
     with conntap.open(netns) as ct:
         flows = ct.flows(where, zero=zero)
         shown, total, limit = 0, ct.count(), ct.limit()
@@ -89,21 +90,15 @@ def show_packets(
     top: int | None,
 ) -> None:
     """Write the flow table that packets leave behind."""
-    flows, _, faults = tables_of(files, engine)
-    total = len(flows)
-    if where:
-        from conntap.filter import Filter
-
-        flows = flows.filter(Filter(where))
+    flows, _ = tables_of(io, files, engine, where)
+    shown = flows.rows
     if sort is not None:
-        flows = largest([flows], sort, top)
+        shown = largest([shown], sort, top)
     elif top is not None:
-        flows = flows.head(top)
-    io.write(formatter.format(flows))
+        shown = shown.head(top)
+    io.write(formatter.format(shown))
     io.write(formatter.finish())
-    for fault in faults:
-        io.say(f"warning: {fault}")
-    io.say(f"{len(flows):,} of {total:,} entries, as the table stands behind the last packet")
+    io.say(f"{len(shown):,} of {flows.total:,} entries behind {flows.packets}")
 
 
 def largest(batches: Any, key: str, top: int | None) -> _core.Batch:

@@ -19,6 +19,7 @@ def tables_of(io: IO, files: list[str], engine: dict[str, Any], where: str) -> t
     """
     from conntap.captures import Capture
     from conntap.cli.engine import make_setup
+    from conntap.cli.stream import told
     from conntap.errors import RecordingError, UsageError
     from conntap.filter import as_filter
 
@@ -35,7 +36,8 @@ def tables_of(io: IO, files: list[str], engine: dict[str, Any], where: str) -> t
         raise UsageError(str(error), hint=error.hint) from error
     for fault in capture.faults:
         io.say(f"warning: {fault}")
-    return Table(flows, wanted), Table(expectations, wanted)
+    packets = f"{capture.counters['packets']:,} packets{told(capture.counters)}"
+    return Table(flows, wanted, packets), Table(expectations, wanted, packets)
 
 
 class Table:
@@ -44,10 +46,12 @@ class Table:
     Attributes:
         total: how many entries it has.
         rows: those that are asked for.
+        packets: how many made it, and what was wrong with them, in words.
     """
 
-    def __init__(self, rows: _core.Batch, wanted: _core.Filter | None) -> None:
+    def __init__(self, rows: _core.Batch, wanted: _core.Filter | None, packets: str) -> None:
         self.total = len(rows)
+        self.packets = packets
         self.rows = rows if wanted is None else rows.filter(wanted)
 
 
@@ -65,11 +69,11 @@ def listen_interface(
     **output: Any,
 ) -> None:
     """Stream what the engine says of an interface's packets, until told to stop."""
-    from conntap.captures import Interface
     from conntap.cli.engine import make_setup
     from conntap.cli.output import make_formatter
     from conntap.cli.stream import Stream
     from conntap.filter import as_filter
+    from conntap.interface import Interface
 
     wanted = as_filter(where) or ""
     formatter = make_formatter(io, **output)

@@ -17,36 +17,15 @@ if TYPE_CHECKING:
     from conntap.lab.parity.capture import Capture
     from conntap.lab.parity.harness import Options
     from conntap.lab.parity.report import Report
+    from conntap.nat import NatRule
 
 __all__ = ["parity"]
 
 #: Longer gaps of a capture are cut to this, in seconds, unless told otherwise.
 SQUEEZED = 0.05
 
-PROTOCOLS = {"tcp": 6, "udp": 17}
-
 #: Exit codes: as of `cmp`.
 EQUAL, DIFFERENT, TROUBLE = 0, 1, 2
-
-
-class HelperPlace(click.ParamType[tuple[str, str, int]]):
-    """A helper and where it listens, said as `ftp=tcp/21`."""
-
-    name = "NAME=PROTO/PORT"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str, int]:
-        from conntap.helpers.registry import HELPERS, resolve
-
-        if isinstance(value, tuple):
-            return value  # pyright: ignore[reportUnknownVariableType]
-        word, _, place = str(value).partition("=")
-        protocol, _, port = place.partition("/")
-        if protocol not in PROTOCOLS or not port.isdecimal() or not 0 < int(port) < 65536:
-            self.fail(f"'{value}' names no helper and port: say ftp=tcp/21", param, ctx)
-        fitting = [name for name in resolve(word) if PROTOCOLS[protocol] in HELPERS[name].l4protos]
-        if not fitting:
-            self.fail(f"the helper '{word}' reads no {protocol}", param, ctx)
-        return fitting[0], protocol, int(port)
 
 
 class Address(click.ParamType[str]):
@@ -80,8 +59,10 @@ class Setting(click.ParamType[tuple[str, int]]):
     epilog="Examples: conntap lab parity capture.pcap --auto-helpers · conntap lab parity --generate 1000 --nat"
 )
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False))
-@click.option("--helper", "helpers", multiple=True, type=HelperPlace(), help="Give connections to PORT this helper.")
-@click.option("--auto-helpers", is_flag=True, help="Every helper on its registered port.")
+@click.option(
+    "--helper", "helpers", multiple=True, metavar="NAME[=PROTO/PORT]", help="Connections to that port get this helper."
+)
+@click.option("--auto-helpers", is_flag=True, help="Every helper on its well-known port.")
 @click.option(
     "--left",
     multiple=True,
@@ -89,6 +70,9 @@ class Setting(click.ParamType[tuple[str, int]]):
     help="A host on the left; default: of two hosts, the one that speaks first.",
 )
 @click.option("--sysctl", "sysctls", multiple=True, type=Setting(), help="A setting, for both.")
+@click.option("--snat", "snats", multiple=True, metavar="'[FILTER] to ADDRESS[:PORTS]'", help="Source NAT.")
+@click.option("--dnat", "dnats", multiple=True, metavar="'[FILTER] to ADDRESS[:PORT]'", help="Destination NAT.")
+@click.option("--masquerade", "masquerades", multiple=True, metavar="ADDRESS", help="Source NAT of private addresses.")
 @click.option(
     "--nft",
     type=click.Path(exists=True, dir_okay=False),
@@ -109,8 +93,9 @@ class Setting(click.ParamType[tuple[str, int]]):
 def parity(ctx: click.Context, **given: Any) -> int:
     """Compare the userspace engine with this kernel, packet by packet.
 
-    The packets of FILE (pcap), or generated conversations, are forwarded by a gateway made of namespaces, whatever
-    their addresses. Then the engine gets them at the same times. Events, states, and what is forwarded must be equal.
+    The packets of FILE, or generated conversations, are forwarded by a gateway made of namespaces, whatever their
+    addresses; with --snat or --dnat they must be as they arrive there. Then the engine gets them at the same times.
+    Events, states, and what is forwarded must be equal.
 
     Exit 0: equal; 1: different, the first difference is told with its packet; 2: not compared.
     """
@@ -126,18 +111,22 @@ def parity(ctx: click.Context, **given: Any) -> int:
         raise
 
 
-FOR_FILES = ("helpers", "auto_helpers", "left", "sysctls", "nft", "squeeze", "speed", "honour_time", "linger")
-FOR_GENERATED = ("seed", "first", "kind", "nat")
+#: Parameter → option.
+FOR_FILES = {
+    "helpers": "--helper", "auto_helpers": "--auto-helpers", "left": "--left", "sysctls": "--sysctl",
+    "snats": "--snat", "dnats": "--dnat", "masquerades": "--masquerade", "nft": "--nft", "squeeze": "--squeeze",
+    "speed": "--speed", "honour_time": "--honour-time", "linger": "--linger",
+}  # fmt: skip
+FOR_GENERATED = {"seed": "--seed", "first": "--first", "kind": "--kind", "nat": "--nat"}
 
 
 def check_usage(ctx: click.Context, given: dict[str, Any]) -> None:
     """Refuse options that do not go together."""
     if bool(given["file"]) == bool(given["generate"]):
         raise click.UsageError("say a FILE, or --generate N", ctx)
-    for option in FOR_GENERATED if given["file"] else FOR_FILES:
-        if given[option]:
-            word = "--" + {"helpers": "helper", "sysctls": "sysctl"}.get(option, option.replace("_", "-"))
-            raise click.UsageError(f"{word} goes {'with --generate' if given['file'] else 'with a FILE'}", ctx)
+    for name, option in (FOR_GENERATED if given["file"] else FOR_FILES).items():
+        if given[name]:
+            raise click.UsageError(f"{option} goes with {'--generate' if given['file'] else 'a FILE'}", ctx)
     if sum(bool(given[option]) for option in ("squeeze", "speed", "honour_time")) > 1:
         raise click.UsageError("--squeeze, --speed and --honour-time: only one of them", ctx)
     if given["kind"]:
@@ -155,27 +144,44 @@ def compare_file(io: IO, given: dict[str, Any]) -> int:
     from conntap.lab.parity.engine import EngineSubject
     from conntap.lab.parity.harness import compare_packets
 
-    options = options_of(given)
+    nat = nat_of(given)
+    options = options_of(given, nat)
     found = capture.read(given["file"], left={ipaddress.ip_address(address).packed for address in options.left})
     ensure_namespaces()  # may start this program once more
     if given["nft"]:
         io.say(f"note: the engine is not told of the rules in {given['nft']}")
     tell_duration(io, found, options)
-    subject = EngineSubject(helpers=options.helpers, sysctls=options.sysctls, tables=options.tables)
+    subject = EngineSubject(helpers=options.helpers, sysctls=options.sysctls, nat=nat, tables=options.tables)
     report = compare_packets(found.packets, subject, options, skipped=found.skipped)
     tell(io, report, as_json=given["as_json"])
     return EQUAL if report.equal else DIFFERENT
 
 
-def options_of(given: dict[str, Any]) -> Options:
+def nat_of(given: dict[str, Any]) -> list[NatRule]:
+    """The translation; the destination's comes first in the kernel."""
+    from conntap.nat import dnat, masquerade, snat
+
+    return [*map(dnat, given["dnats"]), *map(snat, given["snats"]), *map(masquerade, given["masquerades"])]
+
+
+def helpers_of(given: dict[str, Any]) -> dict[str, tuple[tuple[str, int], ...]]:
+    """Helper → (protocol, port) pairs."""
+    from conntap.helpers.assign import PROTOCOLS, assign
+    from conntap.lab.parity.rules import USUAL_HELPERS
+
+    words = {number: word for word, number in PROTOCOLS.items()}
+    found = dict(USUAL_HELPERS) if given["auto_helpers"] else {}
+    for rule in (rule for text in given["helpers"] for rule in assign(text)):
+        found[rule.helper] = (*found.get(rule.helper, ()), (words[rule.l4proto], rule.port))
+    return found
+
+
+def options_of(given: dict[str, Any], nat: list[NatRule]) -> Options:
     """How the capture is run."""
     from conntap.lab.parity.harness import Options
-    from conntap.lab.parity.rules import USUAL_HELPERS
+    from conntap.lab.parity.nat_rules import nft_text
     from conntap.lab.parity.run import AS_CAPTURED, Pacing
 
-    helpers = dict(USUAL_HELPERS) if given["auto_helpers"] else {}
-    for name, protocol, port in given["helpers"]:
-        helpers[name] = (*helpers.get(name, ()), (protocol, port))
     if given["honour_time"]:
         pacing = AS_CAPTURED
     elif given["speed"]:
@@ -184,9 +190,9 @@ def options_of(given: dict[str, Any]) -> Options:
         pacing = Pacing(longest_s=SQUEEZED if given["squeeze"] is None else given["squeeze"])
     return Options(
         left=given["left"],
-        helpers=helpers,
+        helpers=helpers_of(given),
         sysctls={f"netfilter/{name}": value for name, value in given["sysctls"]},
-        nft=Path(given["nft"]).read_text(encoding="utf-8") if given["nft"] else "",
+        nft=(nft_text(nat) if nat else "") + (Path(given["nft"]).read_text(encoding="utf-8") if given["nft"] else ""),
         pacing=pacing,
         linger_s=given["linger"],
         tables=given["tables"],

@@ -7,16 +7,23 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from conntap.cli.engine import engine_options, files_and_filter, make_setup, take_engine_options
+from conntap.cli.engine import (
+    engine_options,
+    files_and_filter,
+    make_setup,
+    refuse_engine_options,
+    take_engine_options,
+)
 from conntap.cli.options import output_options, stream_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     from conntap import _core
     from conntap.captures import Capture
     from conntap.cli.io import IO
     from conntap.recording import Recording
+    from conntap.sent import SentPackets
 
 __all__ = ["replay"]
 
@@ -50,107 +57,93 @@ def replay(
 
     Several packet captures are read in order of time.
     """
-    from conntap.captures import Capture
     from conntap.cli.output import make_formatter
     from conntap.cli.stream import Stream
     from conntap.errors import RecordingError, UsageError
     from conntap.recording import RecordWriter
+    from conntap.sent import SentPackets
 
-    setup = make_setup(**take_engine_options(options))
+    engine = take_engine_options(options)
     files, where = files_and_filter(words, first=True)
+    check_places(files, write, packets)
     stream = Stream(io, count=count, duration=duration, summary=summary)
-    opened = open_files(files, setup, drain=drain)
-    if packets and not isinstance(opened, Capture):
-        raise UsageError("-w writes packets, and a recording has none", hint="--write FILE writes its rows")
+    try:
+        opened = open_files(io, files, engine, drain=drain, packets=packets)
+    except Exception:
+        stream.finish({})  # a wrong file is an end, too
+        raise
     try:
         with ExitStack() as stack:
             stack.enter_context(stream)
-            sent = stack.enter_context(Sent(packets, overwrite=overwrite)) if packets else None
+            sent = stack.enter_context(SentPackets(packets, overwrite=overwrite)) if packets else None
             batches = walk(opened, where, sent)
             stack.callback(batches.close)
             if write:
                 file = stack.enter_context(RecordWriter(write, overwrite=overwrite, where=where))
-                stream.finite(batches, after(file.write, sent))
+                stream.finite(batches, file.write)
             else:
                 formatter = make_formatter(io, **options)
-                stream.finite(batches, after(lambda batch: io.write(formatter.format(batch)), sent))
+                stream.finite(batches, lambda batch: io.write(formatter.format(batch)))
                 stream.end(formatter)
     except RecordingError as error:
         raise UsageError(str(error), hint=error.hint) from error  # the file's name was the mistake
     finally:
         for fault in opened.faults if stream.ended_by != "error" else []:
-            named = "" if isinstance(opened, Capture) else f"{files[0]} "
-            io.say(f"warning: {named}{fault}")
+            io.say(f"warning: {fault}")
         stream.finish(opened.counters, sample=opened.sample)
 
 
-def open_files(files: list[str], setup: Any, *, drain: bool = False) -> Recording | Capture:
+def check_places(files: list[str], write: str | None, packets: str | None) -> None:
+    """Refuse to write where something is read, or two things to one place.
+
+    Raises:
+        UsageError: a file would be destroyed.
+    """
+    import os
+
+    from conntap.errors import UsageError
+
+    if packets == "-":
+        raise UsageError("-w - : stdout has the rows", hint="name a file for the packets")
+    taken = [path for path in files if path != "-"]
+    for path in filter(None, (write, packets)):
+        here = os.path.realpath(path)
+        if any(os.path.realpath(other) == here for other in taken):
+            raise UsageError(f"{path} cannot be read and written at once", hint="choose another name")
+        taken.append(path)
+
+
+def open_files(
+    io: IO, files: list[str], engine: dict[str, Any], *, drain: bool, packets: str | None
+) -> Recording | Capture:
     """Open what the command names.
 
     Raises:
-        UsageError: a file cannot be opened, or is neither recording nor capture.
+        UsageError: a file cannot be opened, is neither recording nor capture, or an option does not go with it.
     """
     from conntap.errors import RecordingError, UsageError
+    from conntap.recording import Recording
     from conntap.recording import replay as open_replay
 
+    setup = make_setup(io, engine) if any(engine.values()) else None
     try:
-        return open_replay(*files, setup=setup, drain=drain)
+        opened = open_replay(*files, setup=setup, drain=drain)
     except OSError as error:
         raise UsageError(f"{error.filename}: {error.strerror}") from error
     except RecordingError as error:
         raise UsageError(str(error), hint=error.hint) from error
+    if isinstance(opened, Recording):
+        refuse_engine_options(engine, f"packets, and {opened.path} is a recording")
+        for option, given in (("-w", packets), ("--drain", drain)):
+            if given:
+                raise click.UsageError(f"{option} goes with packets, and {opened.path} is a recording")
+    return opened
 
 
-def walk(opened: Recording | Capture, where: str, sent: Sent | None) -> Generator[_core.Batch]:
+def walk(opened: Recording | Capture, where: str, sent: SentPackets | None) -> Generator[_core.Batch]:
     """The batches; of a capture, with its packets written."""
-    from conntap.captures import Capture
+    from conntap.recording import Recording
 
-    if isinstance(opened, Capture):
-        return cast("Generator[_core.Batch]", opened.batches(where, writer=sent and sent.writer))
-    return cast("Generator[_core.Batch]", opened.batches(where))
-
-
-def after(write: Callable[[_core.Batch], None], sent: Sent | None) -> Callable[[_core.Batch], None]:
-    """Write the batch, then the packets that caused it."""
-    if sent is None:
-        return write
-
-    def both(batch: _core.Batch) -> None:
-        write(batch)
-        sent.flush()
-
-    return both
-
-
-class Sent:
-    """The file of packets that the gateway sends."""
-
-    def __init__(self, path: str, *, overwrite: bool) -> None:
-        import os
-
-        from conntap import _core
-        from conntap.errors import UsageError
-
-        system = os.uname()
-        self.writer = _core.PacketWriter(
-            pcap=path.endswith((".pcap", ".cap")),
-            hardware=system.machine,
-            os=f"{system.sysname} {system.release}",
-            comment="packets as the userspace engine sends them",
-        )
-        try:
-            self._file = open(path, "wb" if overwrite else "xb")
-        except FileExistsError:
-            raise UsageError(f"{path} exists", hint="choose another name, or --overwrite") from None
-
-    def __enter__(self) -> Sent:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.write(self.writer.finish())
-        self._file.close()
-
-    def flush(self) -> None:
-        """Hand on what has been written so far."""
-        self._file.write(self.writer.take_bytes())
-        self._file.flush()
+    if isinstance(opened, Recording):
+        return cast("Generator[_core.Batch]", opened.batches(where))
+    return cast("Generator[_core.Batch]", opened.batches(where, sent=sent))

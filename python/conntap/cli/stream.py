@@ -14,12 +14,22 @@ if TYPE_CHECKING:
     from conntap import _core
     from conntap.cli.io import IO
 
-__all__ = ["Stream"]
+__all__ = ["Stream", "told"]
 
 #: How long one wait lasts at most; the stream looks at its limits and its reader in between.
 TICK_MS = 200
 #: How long a write may go on after a signal, when nobody reads.
 GRACE_SECONDS = 1.0
+
+#: Counters of packets that the sums tell where they are not zero: what the engine could not take as it came.
+TROUBLE = {
+    "cut": "cut short by the capture",
+    "not_ip": "not IP",
+    "time_backwards": "out of order",
+    "time_ahead": "from the future",
+    "early_dropped": "gave way in a full table",
+    "table_full": "did not fit the table",
+}
 
 
 class Stream:
@@ -196,6 +206,8 @@ class Stream:
         if announced:
             parts.append(f"{announced:,} expectation{'' if announced == 1 else 's'}")
         line = f"{self.events:,} event{'' if self.events == 1 else 's'}"
+        if "packets" in counters:
+            line += f" of {counters['packets']:,} packet{'' if counters['packets'] == 1 else 's'}"
         if not self._finite:
             line += f" in {seconds:.0f} s"
         if parts:
@@ -207,6 +219,7 @@ class Stream:
             line += f" · lost {lost:,}"
         else:
             line += f" · lost some, the kernel did not say how many ({gaps:,} gaps)" if gaps else " · nothing lost"
+        line += told(counters)
         if counters.get("filtered_here"):
             line += f" · filtered here {counters['filtered_here']:,}"
         malformed = sum(number for name, number in counters.items() if name.startswith("malformed"))
@@ -214,6 +227,11 @@ class Stream:
         if malformed:
             line += f" · malformed {malformed:,} (conntap --debug shows one)"
         return line
+
+
+def told(counters: dict[str, int]) -> str:
+    """Say what of the packets is not as it should be, "" where all is."""
+    return "".join(f" · {counters[name]:,} {words}" for name, words in TROUBLE.items() if counters.get(name))
 
 
 def heeded(number: signal.Signals) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from conntap.cli.engine import engine_options, take_engine_options
+from conntap.cli.engine import engine_options, refuse_engine_options, take_engine_options
 from conntap.cli.options import filter_argument, listen_options, netns_option, output_options, stream_options
 from conntap.cli.packets import listen_interface
 
@@ -27,9 +28,14 @@ __all__ = ["watch"]
 @click.option("--promiscuous", is_flag=True, help="With -i: also what is addressed to others.")
 @engine_options
 @click.option("--explain", is_flag=True, help="Say what the kernel filters and what is filtered here, and stop.")
-@click.pass_obj
+@click.pass_context
 def watch(
-    io: IO, words: tuple[str, ...], explain: bool, interface: str | None, promiscuous: bool, **options: Any
+    ctx: click.Context,
+    words: tuple[str, ...],
+    explain: bool,
+    interface: str | None,
+    promiscuous: bool,
+    **options: Any,
 ) -> None:
     """See connections and expectations as they begin (+), change (~) and end (-).
 
@@ -37,18 +43,22 @@ def watch(
     """
     from conntap.filter import Filter
 
+    io: IO = ctx.obj
     text = " ".join(words)
     if explain:
         io.write(Filter(text).explain().rstrip().encode() + b"\n")
         return
     engine = take_engine_options(options)
     if interface is not None:
-        for name in ("reliable", "buffer_bytes"):
+        for name, option in (("reliable", "--reliable"), ("buffer_bytes", "--buffer")):
+            if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                raise click.UsageError(f"{option} goes with the kernel's events, not with -i")
             del options[name]
         listen_interface(io, text, interface=interface, promiscuous=promiscuous, engine=engine, **options)
         return
     if promiscuous:
         raise click.UsageError("--promiscuous goes with -i")
+    refuse_engine_options(engine, "-i")
     listen(io, text, **options)
 
 

@@ -7,7 +7,8 @@ from string import ascii_uppercase
 from typing import TYPE_CHECKING, Final, Literal
 
 from conntap.explain.numbers import SYN, Numbers, say_windows
-from conntap.explain.packet import packet_of, words_of
+from conntap.explain.outgoing import payload_of
+from conntap.explain.packet import first_line, packet_of, words_of
 from conntap.explain.protocols import SCTP_STATES, TCP_STATES, protocol_name
 from conntap.explain.select import ends_of
 from conntap.explain.story import Connection, Ends, Packet, Step, Story, Told, Window
@@ -104,8 +105,14 @@ class StoryBuilder:
             return event.flow.id in self._family.flows
         return event.expectation is not None and event.expectation.master in self._masters
 
-    def packet(self, traced: TracedPacket, events: Sequence[Event]) -> None:
-        """Take a packet of one of the family's flows, with those of the family's events that it caused."""
+    def packet(self, traced: TracedPacket, events: Sequence[Event], sent: bytes = b"") -> None:
+        """Take a packet of one of the family's flows.
+
+        Args:
+            traced: the packet.
+            events: those of the family's events that it caused.
+            sent: the packet as it leaves the gateway, where that is known.
+        """
         if traced.flow is None or (seen := packet_of(traced)) is None:
             return
         flow_id, way = traced.flow
@@ -130,6 +137,8 @@ class StoryBuilder:
             shift = windows[way].scale if windows and not segment.flags & SYN else 0
             window = segment.window << shift
         words = words_of(seen, seq=seq, ack=ack, window=window, whole=True)
+        if traced.reason == "matches_expectation" and seen.ends.dport is not None:
+            words = words._replace(short=f"{words.short} to :{seen.ends.dport}")
         self._add(
             Step(
                 number=traced.number,
@@ -145,6 +154,7 @@ class StoryBuilder:
                 ack=ack,
                 window=window,
                 sent=_sent(growing.facts, way, traced),
+                sent_text=_sent_text(seen, sent),
                 verdict=traced.verdict,
                 reason=traced.reason,
                 why=why_in_words(traced, growing.facts),
@@ -361,6 +371,12 @@ def _sent(facts: Connection, way: int, traced: TracedPacket) -> Ends | None:
         return None
     arrives, leaves = (facts.original, facts.reply.inverse) if way == 0 else (facts.reply, facts.original.inverse)
     return leaves if leaves != arrives else None
+
+
+def _sent_text(seen: Packet, sent: bytes) -> str:
+    """The first line of a payload that the helper has rewritten."""
+    text = first_line(payload_of(sent)) if sent else ""
+    return text if text and text != first_line(seen.payload) else ""
 
 
 def _windows_said(

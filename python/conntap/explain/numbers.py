@@ -71,5 +71,5 @@ def say_windows(windows: tuple[Window, Window], bases: tuple[int | None, int | N
         end, limit = relative(window.end, base), relative(window.max_end, base)
         if end is None or limit is None:
             continue
-        parts.append(f"{name} has sent up to {end:,} and may send up to {limit:,}")
-    return "; ".join(parts)
+        parts.append(f"{name} sent up to {end:,}, may send to {limit:,}")
+    return " · ".join(parts)

@@ -43,10 +43,12 @@ class Words(NamedTuple):
     def fit(self, width: int) -> str:
         """Say as much as fits into so many columns."""
         said = shorten(self.short, width)
+        gap = "  "
         for piece in self.more:
-            if len(said) + 1 + len(piece) > width:
+            if len(said) + len(gap) + len(piece) > width:
                 break
-            said += f" {piece}"
+            said += gap + piece
+            gap = " "
         return said
 
 

@@ -130,6 +130,7 @@ class Step:
         seq, ack: relative to the connection's first numbers (SYN is 0); None where nothing is known.
         window: offered by the packet in bytes, scaled; None where it is no TCP.
         sent: source and destination as they leave the gateway, where it translates.
+        sent_text: first line of the payload as it leaves, where the helper has rewritten it.
         verdict: NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED or UNSEEN (the IP layer keeps or drops it).
         reason: why, as one word that stays.
         why: the same in words.
@@ -157,6 +158,7 @@ class Step:
     ack: int | None = None
     window: int | None = None
     sent: Ends | None = None
+    sent_text: str = ""
     verdict: str = ""
     reason: str = ""
     why: str = ""

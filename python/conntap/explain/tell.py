@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Final
 
@@ -12,16 +13,16 @@ from conntap.explain.packet import packet_of
 from conntap.explain.select import select
 from conntap.explain.walk import Walk, spooled
 from conntap.filter import Filter, as_filter
-from conntap.tracker import Setup
+from conntap.tracker import COUNTED
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     from conntap._core import Event, TracedPacket
     from conntap.explain.select import Family
     from conntap.explain.story import Packet, Story
     from conntap.explain.walk import Part
+    from conntap.tracker import Setup
 
 __all__ = ["LIMIT", "explain", "tell"]
 
@@ -46,7 +47,7 @@ def explain(
             input.
         where: which connections: those of which an event or the entry at the end matches. Each is told with its master
             and its children. Where there are none: packets that never got an entry, by their ends.
-        setup: what the engine is told: settings, helpers, NAT.
+        setup: what the engine is told: settings, helpers, NAT; None: the kernel's defaults, with counters and times.
         limit: so many stories at most, in order of appearance.
         drain: behind the last packet let time go by until every connection has ended.
 
@@ -56,10 +57,11 @@ def explain(
         RecordingError: a file is no packet capture.
     """
     named = [paths] if not isinstance(paths, (list, tuple)) else paths
-    setup = setup or Setup(settings={"acct": 1, "timestamp": 1})
+    setup = setup or COUNTED
     with spooled(named) as names:
         wanted = as_filter(where)
-        families = select(Walk(names, setup), wanted, limit=limit).families
+        shown = [os.fspath(path) for path in named]
+        families = select(Walk(names, setup, names=shown), wanted, limit=limit).families
         families = families or ghosts(Walk(names, setup), wanted, limit=limit)
         return tell(Walk(names, setup), families, drain=drain) if families else []
 
@@ -100,7 +102,7 @@ class _Teller:
             if traced.flow is None:
                 self._stranger(traced)
             elif builder := self._of_flow.get(traced.flow[0]):
-                builder.packet(traced, caused.get(id(traced), ()))
+                builder.packet(traced, caused.get(id(traced), ()), part.sent.get(id(traced), b""))
         while waiting:
             self._event(*waiting.popleft())
 

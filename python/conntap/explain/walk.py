@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from conntap import _core
 from conntap.errors import RecordingError, UsageError
-from conntap.files import open_source
-from conntap.recording import is_recording
+from conntap.explain.outgoing import Outgoing
+from conntap.files import LINKTYPE_NETLINK, open_files
 from conntap.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from conntap.files import File
     from conntap.tracker import Setup
 
 __all__ = ["Part", "Walk", "spooled"]
@@ -33,29 +35,43 @@ ROWS: Final = 4096
 
 
 class Part(NamedTuple):
-    """What a stretch of the capture gave."""
+    """What a stretch of the capture gave.
+
+    Attributes:
+        events, packets: in order.
+        sent: id() of a packet → its bytes as the gateway sends it; only where it translates.
+    """
 
     events: _core.Batch
     packets: list[_core.TracedPacket]
+    sent: dict[int, bytes]
 
 
 @contextmanager
 def spooled(paths: Sequence[str | os.PathLike[str]]) -> Iterator[list[str]]:
-    """Name files that can be read more than once: standard input is copied to a temporary one.
+    """Name files that can be read more than once: standard input and pipes are copied to temporary ones.
 
     Raises:
+        OSError: a file cannot be opened.
         UsageError: standard input is named more than once.
     """
     names = [os.fspath(path) for path in paths]
     if names.count("-") > 1:
-        raise UsageError("standard input can be read once only", hint="name - once")
-    if "-" not in names:
-        yield names
-        return
-    with tempfile.NamedTemporaryFile(prefix="conntap-", suffix=".pcap") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
-        file.flush()
-        yield [file.name if name == "-" else name for name in names]
+        raise UsageError("standard input can be read only once", hint="name '-' once")
+    with ExitStack() as stack:
+        yield [name if _lasting(name) else _copy(name, stack) for name in names]
+
+
+def _lasting(name: str) -> bool:
+    return name != "-" and stat.S_ISREG(os.stat(name).st_mode)
+
+
+def _copy(name: str, stack: ExitStack) -> str:
+    file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="conntap-", suffix=".pcap"))
+    source = sys.stdin.buffer if name == "-" else stack.enter_context(open(name, "rb"))
+    shutil.copyfileobj(source, file)
+    file.flush()
+    return file.name
 
 
 class Walk:
@@ -93,15 +109,15 @@ class Walk:
         """
         tracker = Tracker(self._setup)
         engine, reader = tracker.engine, _core.PacketReader(len(self._paths))
-        sources = [open_source(path) for path in self._paths]
+        writer = _core.PacketWriter(pcap=True) if self._setup.nat and trace is not None else None
+        outgoing = Outgoing()
+        if writer is not None:
+            engine.forward_packets()
+        sources = [file.open() for file in self._open()]
         try:
-            for name, source in zip(self._names, sources, strict=True):
-                if is_recording(source) and source.peek():
-                    hint = f"conntap replay {name}"
-                    raise RecordingError(f"{name} is a recording of events, not of packets", hint=hint)
             word = ""
             while word != "end":
-                word, at, text = engine.run(reader, tracker.ask, ROWS, trace=trace)
+                word, at, text = engine.run(reader, tracker.ask, ROWS, trace=trace, writer=writer)
                 if word == "fault":
                     if not reader.counters["frames"]:
                         raise RecordingError(f"{self._names[at]} {text}")
@@ -119,8 +135,28 @@ class Walk:
                 events, _ = engine.take_events(None)
                 packets = trace.take_packets() if trace is not None else []
                 if len(events) or packets:
-                    yield Part(events, packets)
+                    sent = outgoing.match(writer.take_bytes(), packets) if writer is not None else {}
+                    yield Part(events, packets, sent)
         finally:
             for source in sources:
                 source.close()
             self.counters = {**reader.counters, **engine.counters}
+
+    def _open(self) -> list[File]:
+        try:
+            files = open_files(self._paths)
+        except RecordingError as error:
+            raise RecordingError(self._renamed(str(error)), hint=self._renamed(error.hint)) from error
+        for name, file in zip(self._names, files, strict=True):
+            if file.linktype == LINKTYPE_NETLINK:
+                for opened in files:
+                    opened.close()
+                hint = f"conntap replay {name}"
+                raise RecordingError(f"{name} is a recording of events, not of packets", hint=hint)
+        return files
+
+    def _renamed(self, text: str) -> str:
+        """Say the name that the user knows."""
+        for path, name in zip(self._paths, self._names, strict=True):
+            text = text.replace(path, name)
+        return text

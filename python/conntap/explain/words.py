@@ -34,6 +34,7 @@ def events_in_words(event: Event, announcer: int | None, *, by_packet: bool) -> 
     if event.kind == "EXP_DESTROY":
         what = f"the expectation of packet {announcer}" if announcer else "an expectation"
         return f"{what} is removed" if by_packet else f"{what} ran out: nothing came in time"
-    said = re.sub(r", asked for by \S+ → [^\s,]+", "", expectation.explain())
+    # By whom is told by the packet beside; what follows in parentheses is the name of a function.
+    said = re.sub(r", asked for by \S+ → [^\s,]+| \([\w-]+\)$", "", expectation.explain())
     helper, colon, rest = said.partition(": ")
     return f"{helper} helper: {rest}" if colon and helper == expectation.helper else said

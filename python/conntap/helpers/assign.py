@@ -83,8 +83,8 @@ def well_known_assignments() -> tuple[Assignment, ...]:
 
 def with_children(names: Iterable[str], own: Container[str] = ()) -> list[str]:
     """The names, each once, and those that their children will need; *own* are not shipped."""
-    found: list[str] = []
+    found: dict[str, None] = {}
     for name in names:
         children = () if name in own else CHILDREN.get(name, ())
-        found += [needed for needed in (name, *children) if needed not in found]
-    return found
+        found |= dict.fromkeys((name, *children))
+    return list(found)

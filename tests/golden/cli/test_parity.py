@@ -37,8 +37,10 @@ def refused(*words: str) -> str:
         (("--generate", "3", "--honour-time"), "--honour-time goes with a FILE"),
         ((FILE, "--speed", "2", "--squeeze", "1s"), "--squeeze, --speed and --honour-time: only one of them"),
         ((FILE, "--left", "10.0.0"), "invalid value for '--left': '10.0.0' is no address"),
-        ((FILE, "--helper", "ftp"), "invalid value for '--helper': 'ftp' names no helper and port: say ftp=tcp/21"),
-        ((FILE, "--helper", "ftp=udp/21"), "invalid value for '--helper': the helper 'ftp' reads no udp"),
+        ((FILE, "--helper", "ftp=21"), "'ftp=21' assigns no helper"),
+        ((FILE, "--helper", "ftp=udp/21"), "'ftp=udp/21': helper 'ftp' does not read udp"),
+        ((FILE, "--snat", "10.0.0.1"), "'10.0.0.1' is no NAT rule"),
+        ((FILE, "--snat", "mark 7 to 10.0.0.1"), "'mark 7' cannot be told to the kernel"),
         ((FILE, "--sysctl", "a=0"), "invalid value for '--sysctl': 'a=0' is no setting: say nf_conntrack_tcp_loose=0"),
         ((EXISTS,), f"{EXISTS}: not a pcap file"),
     ],
@@ -72,7 +74,7 @@ def test_settings_are_taken_by_any_of_their_names():
 def test_gaps_are_squeezed_unless_told_otherwise(given, gap_s, waits_s):
     usual = {"auto_helpers": False, "helpers": (), "honour_time": False, "speed": None, "squeeze": None, "left": ()}
     more = {"sysctls": (), "nft": None, "linger": 0.0, "tables": False}
-    options = parity.options_of({**usual, **more, **given})
+    options = parity.options_of({**usual, **more, **given}, [])
     assert options.pacing.wait_ns(int(gap_s * 1e9)) == pytest.approx(waits_s * 1e9)
 
 

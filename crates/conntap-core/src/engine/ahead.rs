@@ -71,10 +71,18 @@ impl Ahead {
                 let prepared = packet.as_ref().ok().and_then(|packet| engine.prepare(packet));
                 *place = Some((frame, packet, prepared));
             }
-            for (_, _, prepared) in decoded.iter().flatten() {
-                if let Some(prepared) = prepared {
-                    engine.table.touch_flow(prepared.hash);
+            // In loops of their own: so short that the processor has all their loads under way at once.
+            let mut hashes = [0; GROUP];
+            for (hash, found) in hashes.iter_mut().zip(&decoded) {
+                if let Some((_, _, Some(prepared))) = found {
+                    *hash = prepared.hash;
                 }
+            }
+            for hash in hashes {
+                engine.table.touch_index(hash);
+            }
+            for hash in hashes {
+                engine.table.touch_flow(hash);
             }
             for found in decoded.into_iter().flatten() {
                 self.next = self.next.saturating_add(1);
@@ -87,7 +95,7 @@ impl Ahead {
 }
 
 impl Engine {
-    /// Find a packet's key and ask for the memory that its lookup will need. None where tracking looks closer first.
+    /// Find a packet's key and its hash. None where tracking looks closer first.
     #[inline]
     fn prepare(&self, packet: &Packet<'_>) -> Option<Prepared> {
         let plain = matches!(packet.l4proto, IPPROTO_TCP | IPPROTO_UDP | IPPROTO_SCTP);
@@ -95,8 +103,6 @@ impl Engine {
             return None;
         }
         let key = super::extract::key(packet, 0, &|_| 0).ok()?;
-        let hash = self.table.hash(&key);
-        self.table.touch_index(hash);
-        Some(Prepared { key, hash })
+        Some(Prepared { key, hash: self.table.hash(&key) })
     }
 }

@@ -5,7 +5,7 @@
 use hashbrown::HashTable;
 
 use super::key::{Direction, Key};
-use super::timers::{Timer, Timers};
+use super::timers::Timers;
 
 /// How the child of an expectation is translated. Source: the kernel's expectfn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +150,9 @@ pub enum Check {
     Refuse(Refused),
 }
 
+/// Time, id, slot; stale where the expectation's own note differs.
+type Timer = (i64, u32, u32);
+
 /// All expectations.
 #[derive(Debug)]
 pub struct Expects {
@@ -158,7 +161,7 @@ pub struct Expects {
     free: Vec<u32>,
     /// By destination: slots, newest first.
     index: HashTable<(Key, Vec<u32>)>,
-    timers: Timers,
+    timers: Timers<Timer>,
     len: usize,
 }
 
@@ -172,7 +175,14 @@ fn destination(key: &Key) -> Key {
 
 impl Expects {
     pub fn new(seed: [u64; 2]) -> Self {
-        Self { seed, slots: Vec::new(), free: Vec::new(), index: HashTable::new(), timers: Timers::default(), len: 0 }
+        Self {
+            seed,
+            slots: Vec::new(),
+            free: Vec::new(),
+            index: HashTable::new(),
+            timers: Timers::new(|(time_ns, ..)| *time_ns),
+            len: 0,
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -273,12 +283,12 @@ impl Expects {
 
     #[inline]
     pub fn next_timer_ns(&self) -> Option<i64> {
-        self.timers.peek().map(|(at, ..)| at)
+        self.timers.first().map(|(at, ..)| *at)
     }
 
     /// Take the next timer that is due; returns the expectation that it ends.
     pub fn pop_expired(&mut self, upto_ns: i64) -> Option<(i64, u32)> {
-        while let Some(timer) = self.timers.peek().filter(|(time, ..)| *time <= upto_ns) {
+        while let Some(timer) = self.timers.first().copied().filter(|(time, ..)| *time <= upto_ns) {
             self.timers.pop();
             if counts(&self.slots, &timer) {
                 let (time, _, slot) = timer;

@@ -74,9 +74,15 @@ impl Index {
         }
     }
 
-    /// Ask for the memory that [`Self::find`] will read; returns the value that it will most likely find.
+    /// Ask for the memory that [`Self::find`] will read. Nothing here may depend on what is read: it would be waited for.
     #[inline]
-    pub fn touch(&self, hash: u64) -> Option<u32> {
+    pub fn touch(&self, hash: u64) {
+        std::hint::black_box(self.at(self.home(tag(hash))));
+    }
+
+    /// The value that [`Self::find`] will most likely find.
+    #[inline]
+    pub fn guess(&self, hash: u64) -> Option<u32> {
         let wanted = tag(hash);
         let home = self.home(wanted);
         (0..4_usize).find_map(|step| {

@@ -1,11 +1,11 @@
-//! The flow table: slots, a keyed index of both tuples, and one timer heap.
+//! The flow table: slots, a keyed index of both tuples, and timers.
 //!
 //! A timer entry is never moved when a flow is refreshed: when its time comes, the flow's true expiry decides.
 
 use super::flow::Flow;
 use super::index::Index;
 use super::key::{Direction, Key};
-use super::timers::{Timer, Timers};
+use super::timers::Timers;
 use crate::wire::constants::IPS_CONFIRMED;
 
 /// A place in the table.
@@ -21,13 +21,16 @@ pub struct Table {
     free: Vec<Slot>,
     /// Slot × 2 + direction.
     index: Index,
-    /// Stale where the flow's own note differs.
-    timers: Timers,
+    /// (time, flow id, slot); stale where the flow's own note differs.
+    timers: Timers<Timer>,
     len: usize,
     next_id: u32,
     /// Where the next search for an entry to drop early begins.
     cursor: Slot,
 }
+
+/// Time, flow id, slot.
+type Timer = (i64, u32, Slot);
 
 const CHUNK: usize = 1024;
 type Chunk = [Option<Flow>; CHUNK];
@@ -47,7 +50,7 @@ impl Table {
             used: 0,
             free: Vec::new(),
             index: Index::new(),
-            timers: Timers::default(),
+            timers: Timers::new(|(time, ..)| *time),
             len: 0,
             next_id: 0,
             cursor: 0,
@@ -115,13 +118,14 @@ impl Table {
     /// Ask for the memory that a lookup will need: first the index's, then the flow's.
     #[inline]
     pub fn touch_index(&self, hash: u64) {
-        std::hint::black_box(self.index.touch(hash));
+        self.index.touch(hash);
     }
 
     #[inline]
     pub fn touch_flow(&self, hash: u64) {
-        if let Some(flow) = self.index.touch(hash).and_then(|entry| self.get(parts(entry).0)) {
-            std::hint::black_box((flow.orig.sport, flow.status, flow.expires_ns));
+        if let Some(flow) = self.index.guess(hash).and_then(|entry| self.get(parts(entry).0)) {
+            // One field of each line that it lies on.
+            std::hint::black_box((flow.counts[0].packets, flow.orig.src[0], flow.orig.sport, flow.expires_ns, flow.id));
         }
     }
 
@@ -197,17 +201,19 @@ impl Table {
     /// The time of the next timer that may be due; not every one ends a flow.
     #[inline]
     pub fn next_timer_ns(&self) -> Option<i64> {
-        self.timers.peek().map(|(at, ..)| at)
+        self.timers.first().map(|(at, ..)| *at)
     }
 
     /// Take the next timer; returns the flow that it ends, with its time. `upto_ns`: nothing later.
-    pub fn pop_expired(&mut self, upto_ns: i64) -> Option<Timer> {
-        while let Some(timer) = self.timers.peek().filter(|(time, ..)| *time <= upto_ns) {
+    pub fn pop_expired(&mut self, upto_ns: i64) -> Option<(i64, u32, Slot)> {
+        while let Some((time, id, slot)) = self.timers.first().copied() {
+            if time > upto_ns {
+                return None;
+            }
             self.timers.pop();
-            let (time, id, slot) = timer;
             let Some(flow) = self.get_mut(slot).filter(|flow| flow.id == id && flow.timer_ns == time) else { continue };
             if flow.expires_ns <= time {
-                return Some(timer);
+                return Some((time, id, slot));
             }
             let again = flow.expires_ns;
             flow.timer_ns = again;

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Capture", "assign_sides", "read", "unforwardable"]
 
+#: MTU of the gateway's devices. An IPv6 packet may have 40 bytes more.
+LONGEST: Final = 65535
+
 #: Link types of pcap. Source: https://www.tcpdump.org/linktypes.html
 ETHERNET: Final = 1
 RAW_IP: Final = (12, 14, 101, 228, 229)
@@ -74,6 +77,8 @@ def unforwardable(ip: bytes) -> str:
     Source: ip_rcv_core in net/ipv4/ip_input.c; ip_route_input_slow in net/ipv4/route.c; ip6_rcv_core in
     net/ipv6/ip6_input.c; ip6_forward in net/ipv6/ip6_output.c.
     """
+    if len(ip) > LONGEST:
+        return "too long for a device"
     version = ip[0] >> 4 if ip else 0
     if version == 4 and len(ip) >= 20:
         header, (total,) = (ip[0] & 15) * 4, struct.unpack_from(">H", ip, 2)

@@ -2,48 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
 
-from conntap._core import Engine
 from conntap.filter import Filter
-from conntap.helpers.registry import load
-from conntap.helpers.runtime import HelperHost
+from conntap.helpers.assign import PROTOCOLS, Assignment
 from conntap.lab.parity.generate.nat import INSIDE
 from conntap.lab.parity.generate.sites import SERVER, SHIFTED, SHIFTING, SNAT, VIRTUAL, as_text
+from conntap.lab.parity.rules import IPV4_ONLY
 from conntap.lab.parity.subject import RIGHT, Answer
+from conntap.nat import NatRule
+from conntap.tracker import Setup, Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from conntap import _core
-    from conntap.helpers.base import Helper
 
-__all__ = ["EngineSubject", "Translation", "generated_nat"]
+__all__ = ["EngineSubject", "generated_nat"]
 
-PROTOCOLS: Final = {"tcp": 6, "udp": 17}
-AF_INET, AF_INET6 = 2, 10
-
-
-class Translation(NamedTuple):
-    """One rule of translation; the first that fits a new connection is taken.
-
-    Attributes:
-        source: the source is translated (after routing), else the destination (before).
-        family: AF_INET or AF_INET6.
-        where: which connections, by their original tuple; None for all.
-        interface: RIGHT or LEFT: by which they leave (source) or come (destination); None for both.
-        addresses: first and last of the range, packed.
-        ports: first and last port of the range; None keeps the port where it is free.
-        persistent: one client always gets the same address of the range.
-    """
-
-    source: bool
-    family: int
-    where: Filter | None
-    interface: int | None
-    addresses: tuple[bytes, bytes]
-    ports: tuple[int, int] | None = None
-    persistent: bool = False
+#: What the engine says of a packet that its IP layer keeps or drops.
+UNSEEN: Final = "UNSEEN"
 
 
 class EngineSubject:
@@ -52,10 +31,13 @@ class EngineSubject:
     Args:
         helpers: helper name → (protocol, destination port) pairs, as the gateway's rules assign them.
         sysctls: settings by path below /proc/sys/net, or by name.
-        rules: what the gateway's own rules do with each packet; see `conntap.helpers.runtime.HelperHost`.
-        nat: what the gateway translates.
+        rules: what the gateway's own rules do with each packet; see `conntap.tracker.Setup`.
+        nat: what the gateway translates; interfaces are RIGHT and LEFT.
         zone: of all packets.
         tables: tell the tables after every packet (`Answer.table`): slow.
+
+    Raises:
+        UsageError: a setting or helper does not exist.
     """
 
     def __init__(
@@ -64,48 +46,47 @@ class EngineSubject:
         helpers: Mapping[str, Iterable[tuple[str, int]]] | None = None,
         sysctls: Mapping[str, int | str] | None = None,
         rules: Callable[[_core.Engine, _core.HelperCall], bool] | None = None,
-        nat: Iterable[Translation] = (),
+        nat: Iterable[NatRule] = (),
         zone: int = 0,
         tables: bool = False,
     ) -> None:
-        settings = [(name.rpartition("/")[2], int(value)) for name, value in (sysctls or {}).items()]
-        self.engine = Engine(settings, bytes(16))
-        assigned = dict(helpers or {})
-        known: dict[str, type[Helper]] = {name: load(name) for name in (*assigned, *children(assigned))}
-        self._host = HelperHost(self.engine, known, {}, rules=rules)
+        settings = {name.rpartition("/")[2]: int(value) for name, value in (sysctls or {}).items()}
+        assigned = tuple(
+            Assignment(name, PROTOCOLS[protocol], port, 4 if name in IPV4_ONLY else 0)
+            for name, places in (helpers or {}).items()
+            for protocol, port in places
+        )
+        self.tracker = Tracker(Setup(settings=settings, helpers=assigned, nat=tuple(nat), rules=rules))
+        self.tracker.engine.forward_packets()
         self._zone = zone
-        self.engine.forward_packets()
-        for name, places in assigned.items():
-            for protocol, port in places:
-                number = list(known).index(name)
-                self.engine.assign(number, PROTOCOLS[protocol], port, family_of(known[name]))
-        for translation in nat:
-            self.engine.add_nat(*translation)
         self._tables = tables
 
     def packet(self, now_ns: int, side: int, ip: bytes) -> Answer:
         """Take one packet."""
-        state, _, _, dropped, _ = self.engine.packet(
-            now_ns, ip, self._host.ask, zone=self._zone, came_by=side, goes_by=1 - side
-        )
+        verdict = self.tracker.packet(now_ns, ip, zone=self._zone, came_by=side, goes_by=1 - side)
         return Answer(
-            messages(self.engine.take_events()[0]),
-            [] if dropped else [self.engine.forwarded],
-            "" if state == "UNSEEN" else state.lower(),
-            [*messages(self.engine.flows()), *messages(self.engine.expectations())] if self._tables else None,
+            self._events(),
+            [] if verdict.dropped else [self.tracker.engine.forwarded],
+            "" if verdict.state == UNSEEN else verdict.state.lower(),
+            self._dump() if self._tables else None,
         )
 
     def settle(self, now_ns: int) -> list[bytes]:
         """Return what time alone has caused."""
-        self.engine.advance(now_ns)
-        return messages(self.engine.take_events()[0])
+        self.tracker.engine.advance(now_ns)
+        return self._events()
 
     def flush(self, now_ns: int) -> list[bytes]:
         """Delete every entry."""
-        self.engine.advance(now_ns)
-        before = messages(self.engine.take_events()[0])
-        self.engine.flush()
-        return before + messages(self.engine.take_events()[0])
+        self.tracker.engine.advance(now_ns)
+        self.tracker.flush()
+        return self._events()
+
+    def _events(self) -> list[bytes]:
+        return messages(self.tracker.take_events())
+
+    def _dump(self) -> list[bytes]:
+        return messages(self.tracker.flows()) + messages(self.tracker.expectations())
 
 
 def messages(batch: _core.Batch) -> list[bytes]:
@@ -113,29 +94,25 @@ def messages(batch: _core.Batch) -> list[bytes]:
     return [message for message, _ in batch.messages()]
 
 
-def family_of(helper: type[Helper]) -> int:
-    """AF_INET, AF_INET6, or 0 for both."""
-    versions = tuple(helper.families)
-    return 0 if len(versions) != 1 else AF_INET if versions == (4,) else AF_INET6
-
-
-def children(assigned: Iterable[str]) -> list[str]:
-    """Helpers that others give to their children."""
-    needs = {"Q.931": ("H.245",), "RAS": ("Q.931", "H.245")}
-    return [name for parent in assigned for name in needs.get(parent, ()) if name not in set(assigned)]
-
-
-def generated_nat() -> list[Translation]:
+def generated_nat() -> list[NatRule]:
     """What a gateway under `generate.nat.ruleset` translates."""
-    found: list[Translation] = []
-    for version, family in ((4, AF_INET), (6, AF_INET6)):
-        virtual, shifting, server, outside = (place[version] for place in (VIRTUAL, SHIFTING, SERVER, SNAT))
+    found: list[NatRule] = []
+    for version in (4, 6):
+        virtual, shifting, server, outside = (as_text(place[version]) for place in (VIRTUAL, SHIFTING, SERVER, SNAT))
         for (protocol, port), real in SHIFTED.items():
-            where = Filter(f"l4proto {protocol} and dst {as_text(shifting)} and dport {port}")
-            found.append(Translation(False, family, where, RIGHT, (server, server), (real, real)))
-        for address in (virtual, shifting):
-            where = Filter(f"dst {as_text(address)}")
-            found.append(Translation(False, family, where, RIGHT, (server, server)))
-        found.append(Translation(True, family, Filter(f"src {INSIDE[version]}"), RIGHT, (outside, outside)))
-        found.append(Translation(True, family, Filter(f"src {as_text(server)}"), RIGHT, (virtual, virtual)))
+            found.append(_rule(f"l4proto {protocol} and dst {shifting} and dport {port}", server, real))
+        found += [_rule(f"dst {address}", server) for address in (virtual, shifting)]
+        found += [_rule(f"src {INSIDE[version]}", outside), _rule(f"src {server}", virtual)]
     return found
+
+
+def _rule(where: str, to: str, port: int | None = None) -> NatRule:
+    address = ip_address(to)
+    return NatRule(
+        source=where.startswith("src"),
+        family=address.version,
+        where=Filter(where),
+        addresses=(address, address),
+        ports=None if port is None else (port, port),
+        interface=RIGHT,
+    )

@@ -35,7 +35,7 @@ COMMON = {
     "address": [b"{v4}", b"{v4}", b"{v6}", b"[{v6}]", b"host.example"],
     "eol": [b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r", b"", b"\r\n\r\n", b"\r\n "],
     "sp": [b" ", b" ", b" ", b"  ", b"\t", b""],
-    "p": [b"8000", b"8002", b"40001", b"5001", b"{n}"],
+    "p": [b"8000", b"8002", b"40001", b"5001", b"65532", b"{n}"],
 }
 # Whoever sends, by direction and family.
 SELF = {
@@ -52,7 +52,14 @@ FTP = {
     "server": [b"{pasv}", b"{epsv}", b"220 hi{eol}", b"{pasv}{epsv}", b"22", b"229"],
     "port": [b"PORT{sp}{six}{eol}", b"port {six}\r\n"],
     "pasv": [b"227 Entering Passive Mode ({six}).{eol}", b"227 {six}{eol}", b"227 x{six}"],
-    "six": [b"10,0,1,2,195,80", b"10,0,2,2,195,80", b"10,0,1,2,{o},{o}", b"10,0,2,2,{o},{o}", b"{o},{o},{o},{o},{n},{n}", b"{o},{o},{o}"],
+    "six": [
+        b"10,0,1,2,195,80",
+        b"10,0,2,2,195,80",
+        b"10,0,1,2,{o},{o}",
+        b"10,0,2,2,{o},{o}",
+        b"{o},{o},{o},{o},{n},{n}",
+        b"{o},{o},{o}",
+    ],
     "d": [b"|", b"|", b"|", b"!", b".", b"1", b":"],
     "eprt": [b"EPRT{sp}|1|{v4}|{n}|{eol}", b"EPRT |2|{v6}|{n}|{eol}", b"EPRT {d}1{d}{v4}{d}{n}{d}{eol}"],
     "epsv": [b"229 Entering Extended Passive Mode (|||{n}|){eol}", b"229 ({d}{d}{d}{n}{d}){eol}", b"229 (||"],
@@ -78,7 +85,15 @@ SIP = {
     "answer": [b"SIP/2.0 {code} OK\r\n{headers}", b"SIP/2.0 {code}"],
     "method": [b"INVITE", b"REGISTER", b"ACK", b"BYE", b"PRACK", b"UPDATE", b"OPTIONS", b"invite", b"CANCEL"],
     "code": [b"200", b"200", b"200", b"183", b"100", b"401", b"486", b"{n}", b"2xx"],
-    "who": [b"a@{self}", b"a@{self}:5060", b"{self}:{p}", b"a@{address}", b"{address}:{n}", b"a@{address}:5060;transport=udp", b"a"],
+    "who": [
+        b"a@{self}",
+        b"a@{self}:5060",
+        b"{self}:{p}",
+        b"a@{address}",
+        b"{address}:{n}",
+        b"a@{address}:5060;transport=udp",
+        b"a",
+    ],
     "uri": [b"sip:{who}", b"<sip:{who}>", b'"A" <sip:{who}>', b"sips:{who}", b"tel:1"],
     "headers": [
         b"{via}{from}{to}{cseq}{contact}{expires}{length}\r\n{body}",
@@ -155,7 +170,9 @@ def netbios(random: Random, _direction: int) -> bytes:
 def sane(random: Random, direction: int) -> bytes:
     """A request, or an answer with a port."""
     if direction == ORIGINAL:
-        return random.choice((7, 7, 7, 0, 1, 2**32 - 1)).to_bytes(4, "big") + number(random, random.choice((4, 4, 4, 3, 5)))
+        return random.choice((7, 7, 7, 0, 1, 2**32 - 1)).to_bytes(4, "big") + number(
+            random, random.choice((4, 4, 4, 3, 5))
+        )
     return random.choice((0, 0, 0, 1)).to_bytes(4, "big") + random.choice((b"\0\0", b"\0\1")) + number(random, 2)
 
 
@@ -175,7 +192,9 @@ def ber(random: Random, identifier: int, contents: bytes) -> bytes:
 
 def snmp(random: Random, _direction: int) -> bytes:
     """A message of SNMPv1 or v2c, or nearly one."""
-    address = random.choice((b"\x0a\0\1\2", b"\x0a\0\2\2", b"\x0a\0\2\1", random.randbytes(random.choice((4, 4, 3, 5)))))
+    address = random.choice(
+        (b"\x0a\0\1\2", b"\x0a\0\2\2", b"\x0a\0\2\1", random.randbytes(random.choice((4, 4, 3, 5))))
+    )
     bindings = b""
     for _ in range(random.choice((0, 1, 1, 2, 3, 20))):
         kind = random.choice((0x40, 0x40, 2, 4, 5, 6, 0x41, 0x46, 0x80, 0x30, 0x9F))
@@ -183,7 +202,9 @@ def snmp(random: Random, _direction: int) -> bytes:
         contents = ber(random, 6, b"\x2b\6\1\2\1") + (b"" if random.random() < 0.1 else ber(random, kind, value))
         bindings += ber(random, 0x30, contents)
     fields = b"".join(ber(random, 2, random.randbytes(random.choice((1, 4)))) for _ in range(3))
-    pdu = ber(random, random.choice((0xA0, 0xA1, 0xA2, 0xA3, 0xA4, 0xA5, 0xA7, 0xA8)), fields + ber(random, 0x30, bindings))
+    pdu = ber(
+        random, random.choice((0xA0, 0xA1, 0xA2, 0xA3, 0xA4, 0xA5, 0xA7, 0xA8)), fields + ber(random, 0x30, bindings)
+    )
     version = random.choice((0, 1, 1, 2, 3)).to_bytes(1, "big")
     return ber(random, 0x30, ber(random, 2, version) + ber(random, 4, b"public") + pdu)
 
@@ -197,13 +218,28 @@ def pptp(random: Random, direction: int) -> bytes:
     side = direction if random.random() < 0.9 else 1 - direction
     kind = random.choice(_PPTP_BY_SIDE[side]) if random.random() < 0.97 else random.randrange(20)
     ids = (7, 7, 8, 0, 65535, 40000)
-    body = struct.pack(">HHBB", random.choice(ids), random.choice(ids), random.choice((1, 1, 1, 0, 2)), 0)
+    message = _control(kind, random.choice(ids), random.choice(ids), random.choice((1, 1, 1, 0, 2)))
+    return message if random.random() < 0.95 else message[: random.randrange(len(message) + 1)]
+
+
+def _control(kind: int, one: int, other: int, result: int = 1) -> bytes:
+    body = struct.pack(">HHBB", one, other, result, 0)
     if kind in {2, 4}:
-        body = struct.pack(">HBB", 256, 1, 0) if kind == 2 else b"\1\0\0\0"
+        body = struct.pack(">HBB", 256, result, 0) if kind == 2 else bytes([result, 0, 0, 0])
     body = body.ljust(_PPTP_SIZES.get(kind, 4), b"\0")
-    if random.random() < 0.05:
-        body = body[: random.randrange(len(body) + 1)]
     return struct.pack(">HH", 12 + len(body), 1) + b"\x1a\x2b\x3c\x4d" + struct.pack(">HH", kind, 0) + body
+
+
+# A call that the server announces: what the sample captures lack.
+_INCOMING_CALL: Conversation = [
+    (ORIGINAL, _control(1, 256, 0)),
+    (REPLY, _control(2, 256, 0)),
+    (REPLY, _control(9, 7, 0)),
+    (ORIGINAL, _control(10, 40_000, 7)),
+    (REPLY, _control(11, 40_000, 0)),
+    (ORIGINAL, _control(15, 7, 0)),
+    (REPLY, _control(13, 40_000, 0)),
+]
 
 
 def text(grammar: Grammar) -> Callable[[Random, int], bytes]:
@@ -235,6 +271,8 @@ MAKERS: dict[str, Callable[[Random, int], bytes]] = {
 def seeds(helper: type[Helper]) -> list[Conversation]:
     """Conversations of the sample captures, and those that were held with the kernel's helper."""
     found = [*_captured(helper), *_recorded(helper)]
+    if helper.name == "pptp":
+        found.append(_INCOMING_CALL)
     walks = (json.loads(line) for line in (DATA / "helpers/h323_walks.jsonl").read_text().splitlines())
     found += [[(row["direction"], bytes.fromhex(row["payload"]))] for row in walks if row["helper"] == helper.name]
     return found

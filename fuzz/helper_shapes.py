@@ -163,7 +163,10 @@ def shapes(name: str, seeds: list[Conversation]) -> Iterator[tuple[str, Callable
     match name:
         case "ftp":
             for piece, ends in ((b"9", b",1,1,1,1,1)\r\n"), (b"x", b"1,1,1,1,1,1)\r\n"), (b"1,", b"\r\n")):
-                yield f"227 {piece!r}…", _server(lambda size, piece=piece, ends=ends: _filled(b"227 (", piece, ends, size))
+                yield (
+                    f"227 {piece!r}…",
+                    _server(lambda size, piece=piece, ends=ends: _filled(b"227 (", piece, ends, size)),
+                )
             for piece in (b"(", b"|", b"9"):
                 yield f"229 {piece!r}…", _server(lambda size, piece=piece: _filled(b"229 (|||", piece, b"|)\r\n", size))
         case "snmp":
@@ -180,9 +183,18 @@ def shapes(name: str, seeds: list[Conversation]) -> Iterator[tuple[str, Callable
             if name != "RAS":
                 yield "empty messages", _client(lambda size: b"\3\0\0\4" * (size // 4))
             for octet in (0x00, 0x01, 0x7F, 0x80, 0xFF, 0x40, 0x55, 0x20):
-                yield f"{octet:02x}…", _client(_user_user(octet) if name == "Q.931" else (
-                    (lambda size, octet=octet: bytes([octet]) * size) if name == "RAS"
-                    else (lambda size, octet=octet: _tpkt(bytes([octet]) * (size - 4)))))
+                yield (
+                    f"{octet:02x}…",
+                    _client(
+                        _user_user(octet)
+                        if name == "Q.931"
+                        else (
+                            (lambda size, octet=octet: bytes([octet]) * size)
+                            if name == "RAS"
+                            else (lambda size, octet=octet: _tpkt(bytes([octet]) * (size - 4)))
+                        )
+                    ),
+                )
             for number, seed in enumerate(seeds[:12]):
                 yield f"seed {number} repeated", _repeated(seed)
                 length = len(seed[0][1])

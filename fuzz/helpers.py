@@ -19,17 +19,19 @@ import traceback
 from ipaddress import IPv4Interface, ip_address
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
-from helper_messages import MAKERS, Conversation, mutated, number, seeds
+from helper_messages import MAKERS, Conversation, mutated, seeds
 from helper_shapes import LARGEST, shapes
 
-from conntap.helpers.base import GRE, ORIGINAL, REPLY, TCP, UDP, Drop, Expect, Expectation, Helper, Refused, Tuple
+from conntap.helpers.base import GRE, ORIGINAL, TCP, UDP, Drop, Expect, Expectation, Helper, Refused, Tuple
 from conntap.helpers.registry import HELPERS, load
 from conntap.helpers.testing import FakeConnection, FakeExpectation, FakePacket
 
 if TYPE_CHECKING:
     from conntap.helpers.base import Policy
+
+State = Literal["new", "established", "related"]
 
 ARTIFACTS = Path(__file__).parent / "artifacts/helpers"
 HOSTS = {4: ("10.0.1.2", "10.0.2.2", "10.0.2.1"), 6: ("2001:db8:1::2", "2001:db8:2::2", "2001:db8:2::1")}
@@ -51,7 +53,7 @@ class Table:
         self.family = random.choice(helper.families if random.random() < 0.9 else (4,))
         client, server, seen_as = HOSTS[self.family]
         port, l4proto = helper.port or 11_000, random.choice(helper.l4protos)
-        self.connection = FakeConnection(client, random.choice((40_000, port)), server, port, l4proto=l4proto)
+        self.connection = FakeConnection(client, random.choice((40_000, port, 162)), server, port, l4proto=l4proto)
         if random.random() < 0.5:
             way = self.connection.original
             natted = way._replace(src=ip_address(seen_as), sport=random.choice((way.sport, 1024)))
@@ -61,11 +63,21 @@ class Table:
         self.connection.expected = random.random() < 0.1
         self.connection.outside = {ip_address(server)}
         self.policies: tuple[Policy, ...] = helper.policies
+        self.busy = random.choice((0, 0, 0, 1, 150))  # ports that are
+        self.room = random.choice((LONGEST, LONGEST, 200, 0))
 
     @property
     def entries(self) -> list[FakeExpectation]:
         """All expectations."""
         return self.connection.table
+
+    def packet(
+        self, payload: bytes, direction: int, seq: int, state: State = "established", local: IPv4Interface | None = None
+    ) -> CheckedPacket:
+        """The connection's next packet."""
+        made = CheckedPacket(self.connection, payload, direction, state, seq, local)
+        made.table = self
+        return made
 
     def others(self) -> None:
         """Another connection of the same helper has expectations too."""
@@ -76,7 +88,10 @@ class Table:
     def expect(self, packet: CheckedPacket, wanted: Expect) -> Expectation:
         """Enter one as the engine does."""
         check_expect(wanted, self)
-        if self.random.random() < 0.05:
+        if self.busy and self.random.random() < 0.9:
+            self.busy -= 1
+            raise Refused("busy")
+        if self.random.random() < 0.03:
             raise Refused(self.random.choice(("busy", "already", "full")))
         same = [one for one in self.entries if one.mine and one.wanted.expect_class == wanted.expect_class]
         limit = self.policies[wanted.expect_class].max_expected
@@ -101,7 +116,7 @@ class CheckedPacket(FakePacket):
     def mangle(self, start: int, length: int, replacement: bytes, *, adjust: bool = True) -> None:
         within(start, 0, len(self.payload), "start")
         within(length, 0, len(self.payload) - start, "length")
-        if len(self.payload) - length + len(replacement) > LONGEST:
+        if len(replacement) > length and len(self.payload) - length + len(replacement) > self.table.room:
             raise Drop("the packet would become too long")
         super().mangle(start, length, bytes(replacement), adjust=adjust)
 
@@ -134,14 +149,16 @@ class CheckedPacket(FakePacket):
 
 def within(value: int, least: int, most: int, what: str) -> None:
     """See that a number is one, and in its bounds."""
-    assert isinstance(value, int) and least <= value <= most, f"{what} is {value}, not {least} to {most}"
+    assert isinstance(value, int), what
+    assert least <= value <= most, f"{what} is {value}, not {least} to {most}"
 
 
 def check_tuple(flow: Tuple) -> None:
     """See that the engine can take a tuple."""
     within(flow.sport, 0, 65_535, "sport")
     within(flow.dport, 0, 65_535, "dport")
-    assert flow.src.version == flow.dst.version and flow.l4proto in {TCP, UDP, GRE}
+    assert flow.src.version == flow.dst.version
+    assert flow.l4proto in {TCP, UDP, GRE}
 
 
 def check_expect(wanted: Expect, table: Table) -> None:
@@ -208,12 +225,10 @@ class Run:
         reader_packet = reader.packet
         seqs = [random.choice((0xFFFF_FFF0, 1000)), 7]
         local = IPv4Interface("10.0.1.2/24") if random.random() < 0.3 else None
-        state = "established" if random.random() < 0.9 else "new"
+        state: State = "established" if random.random() < 0.9 else "new"
         made = None
         for direction, payload in steps:
-            made = table.connection.packet(payload, direction=direction, seq=seqs[direction], state=state, local_network=local)
-            made.__class__ = CheckedPacket
-            made.table = table  # pyright: ignore[reportAttributeAccessIssue]
+            made = table.packet(payload, direction, seqs[direction], state, local)
             before = len(table.entries)
             began = time.thread_time_ns()
             try:
@@ -265,7 +280,8 @@ class Run:
                 if long > worst:
                     worst, which = long, f"{what}{' (NAT)' if natted else ''}"
                 if long > MOST_NS or long > DOUBT_NS + short * MOST_GROWTH:
-                    print(f"{self.name}: {what}, natted {natted}: {short / 1e6:.2f} ms, then {long / 1e6:.2f} ms: too much")
+                    times = f"{short / 1e6:.2f} ms, then {long / 1e6:.2f} ms"
+                    print(f"{self.name}: {what}, natted {natted}: {times}: too much")
                     self.too_slow = True
         return worst, which
 
@@ -284,13 +300,11 @@ class Run:
             if natted:
                 connection.reply = connection.original._replace(src=ip_address(seen_as)).inverse()
             table = Table(random, self.helper)
-            table.connection, table.family = connection, 4
+            table.connection, table.family, table.busy, table.room = connection, 4, 0, LONGEST
             reader, seqs = self.helper(), [0, 0]
             took = 0
             for direction, payload in steps:
-                made = connection.packet(payload, direction=direction, seq=seqs[direction])
-                made.__class__ = CheckedPacket
-                made.table = table  # pyright: ignore[reportAttributeAccessIssue]
+                made = table.packet(payload, direction, seqs[direction])
                 began = time.thread_time_ns()
                 try:
                     reader.packet(made)

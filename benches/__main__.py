@@ -15,6 +15,7 @@ from benches import limits, machine, process, report
 SECTIONS = {
     "start": "start-up",
     "core": "rows in the core",
+    "packets": "packets through the engine",
     "events": "live events under a flood",
     "table": "reading a full table",
 }
@@ -31,6 +32,14 @@ FULL = {
     "flood_rate": 0,
     "start_rounds": 20,
     "core_rounds": 200,
+    "packets": 3_000_000,
+    "packet_rounds": 5,
+    "packet_flows": 1_000_000,
+    "engine_rounds": 5,
+    "rival_rounds": 3,
+    "live_rate": 500_000,
+    "live_seconds": 3.0,
+    "live_rounds": 3,
 }
 QUICK = FULL | {
     "entries": 100_000,
@@ -41,6 +50,13 @@ QUICK = FULL | {
     "flood_seconds": 1.5,
     "start_rounds": 5,
     "core_rounds": 50,
+    "packets": 1_000_000,
+    "packet_rounds": 2,
+    "packet_flows": 300_000,
+    "engine_rounds": 2,
+    "rival_rounds": 1,
+    "live_seconds": 2.0,
+    "live_rounds": 1,
 }
 #: Room for what a flood leaves behind before the kernel's collector has come round.
 FLOOD_ENTRIES = 3_000_000

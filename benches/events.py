@@ -14,16 +14,16 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benches.affinity import on_cpu
 from benches.figures import ratio, spread
 from benches.process import conntap, real_conntrack, tool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 __all__ = ["measure"]
 
@@ -109,7 +109,7 @@ def _run(reader: Reader | None, plan: dict[str, Any], *, pinned: bool, folder: P
     summary, errors = folder / "summary", folder / "errors"
     summary.write_text("")
     # A file, no pipe: conntrack warns for every overrun, and blocks when nobody reads its warnings.
-    with _affinity(1 if pinned else None), errors.open("w") as stderr:
+    with on_cpu(1 if pinned else None), errors.open("w") as stderr:
         process = subprocess.Popen(reader.command, stdout=subprocess.DEVNULL, stderr=stderr, stdin=subprocess.DEVNULL)
     try:
         inode = _wait_for(_listener_inode, "the reader to subscribe")
@@ -132,7 +132,7 @@ def _run(reader: Reader | None, plan: dict[str, Any], *, pinned: bool, folder: P
 def _flood(plan: dict[str, Any], *, pinned: bool) -> dict[str, Any]:
     failed_before = _not_inserted()
     command = [tool(), "flood", "--seconds", str(plan["flood_seconds"]), "--rate", str(plan["flood_rate"])]
-    with _affinity(0 if pinned else None):
+    with on_cpu(0 if pinned else None):
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     flood = json.loads(done.stdout)
     flood["created"] = flood["sent"] + flood["failed"] - (_not_inserted() - failed_before)
@@ -217,15 +217,3 @@ def _wait_for(condition: Callable[[], Any], what: str) -> Any:
             raise SystemExit(f"bench: waited {DEADLINE_S:.0f} s for {what}")
         time.sleep(0.02)
     return found
-
-
-@contextmanager
-def _affinity(cpu: int | None) -> Iterator[None]:
-    """Children started within run on *cpu* only."""
-    before = os.sched_getaffinity(0)
-    if cpu is not None:
-        os.sched_setaffinity(0, {sorted(before)[cpu]})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)

@@ -30,7 +30,7 @@ def live(interface: str) -> dict[str, Any]:
         print("ready", flush=True)
         quiet_since = None
         while quiet_since is None or time.monotonic() - quiet_since < 1.0:
-            batch = source.receive(100)
+            batch = source.receive(0.1)
             events += len(batch) if batch else 0
             seen = source.counters["frames"]
             if seen == frames:

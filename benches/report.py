@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from benches import packets_report
+from benches.markdown import spread_text, table_lines, yes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -23,13 +26,19 @@ brackets; they carry over to other machines, times do not. How to read and repea
 def render(figures: Figures) -> str:
     """Return the page. Sections that were not measured are left out."""
     lines = [HEAD.format(quick=" in its quick form (`python -m benches --quick`)" if figures["quick"] else "")]
-    lines += _table(("what", "which"), figures["machine"].items())
+    lines += table_lines(("what", "which"), figures["machine"].items())
     lines += [f"- {note}" for note in figures["notes"]]
-    lines += ["## What must be reached", "", *_table(("work", "must reach", "measured", "reached"), _goals(figures))]
+    lines += [
+        "## What must be reached",
+        "",
+        *table_lines(("work", "must reach", "measured", "reached"), _goals(figures)),
+    ]
     if "table" in figures:
         lines += _full_table(figures)
     if "events" in figures:
         lines += _events(figures)
+    if "packets" in figures:
+        lines += packets_report.section(figures["packets"])
     if "start" in figures:
         lines += _start(figures["start"])
     if "core" in figures:
@@ -42,52 +51,59 @@ def _goals(figures: Figures) -> Iterator[Sequence[str]]:
         yield from _table_goals(figures["table"])
     if "events" in figures:
         yield from _event_goals(figures["events"].get("pinned") or figures["events"]["free"])
+    if "packets" in figures:
+        yield from packets_report.goals(figures["packets"])
     if "start" in figures:
         for name, most in (("conntap-conntrack -C", 40), ("conntap list", 60)):
             wall = figures["start"][name]["wall_ms"]
-            yield f"start: `{name}`, empty table", f"≤ {most} ms", _spread(wall, " ms", 0), _yes(wall["median"] <= most)
+            yield (
+                f"start: `{name}`, empty table",
+                f"≤ {most} ms",
+                spread_text(wall, " ms", 0),
+                yes(wall["median"] <= most),
+            )
 
 
 def _table_goals(table: Figures) -> Iterator[Sequence[str]]:
     readers = table["readers"]
     text, size = readers["conntap-conntrack -L"], f"{table['entries']:,} entries"
     wall = text["wall_ratio"]
-    yield f"dump of {size} as conntrack text", "≤ 1.10 × floor", _spread(wall, " ×"), _yes(wall["median"] <= 1.10)
+    yield f"dump of {size} as conntrack text", "≤ 1.10 × floor", spread_text(wall, " ×"), yes(wall["median"] <= 1.10)
     if "conntrack -L" in readers:
         # Both were measured against their own neighbours: the quotient of the two ratios.
         half = wall["median"] / readers["conntrack -L"]["wall_ratio"]["median"]
-        yield "the same, against `conntrack -L`", "about 0.5 ×", f"{half:.2f} ×", _yes(half <= 0.55)
+        yield "the same, against `conntrack -L`", "about 0.5 ×", f"{half:.2f} ×", yes(half <= 0.55)
     peak = text["peak_kib"] / 1024
-    yield "the same, resident memory", "≤ 64 MiB", f"{peak:.0f} MiB", _yes(peak <= 64)
+    yield "the same, resident memory", "≤ 64 MiB", f"{peak:.0f} MiB", yes(peak <= 64)
     for name in ("two sockets: NAT or not", "two sockets: IPv4, IPv6"):
         if name in readers:
-            yield f"the same, {name} (a stretch)", "say", _spread(readers[name]["wall_ratio"], " × floor"), "—"
+            yield f"the same, {name} (a stretch)", "say", spread_text(readers[name]["wall_ratio"], " × floor"), "—"
     columns = readers["Arrow columns"]
     wall, size = columns["wall_ratio"], columns["bytes_an_entry"]
-    yield "the same to Arrow columns", "≤ 1.25 × floor", _spread(wall, " ×"), _yes(wall["median"] <= 1.25)
-    yield "bytes an entry in columns", "≤ 250", f"{size:.0f}", _yes(size <= 250)
+    yield "the same to Arrow columns", "≤ 1.25 × floor", spread_text(wall, " ×"), yes(wall["median"] <= 1.25)
+    yield "bytes an entry in columns", "≤ 250", f"{size:.0f}", yes(size <= 250)
     wall = readers["Python objects"]["wall_ratio"]
-    yield "the same through Python row objects", "≤ 3 × floor", _spread(wall, " ×"), _yes(wall["median"] <= 3)
+    yield "the same through Python row objects", "≤ 3 × floor", spread_text(wall, " ×"), yes(wall["median"] <= 3)
     if table.get("pyroute2"):
         slow = table["pyroute2"]
-        yield f"pyroute2 ({slow['entries']:,} entries)", "above 60 ×", _spread(slow["ratio"], " ×", 0), "—"
+        yield f"pyroute2 ({slow['entries']:,} entries)", "above 60 ×", spread_text(slow["ratio"], " ×", 0), "—"
 
 
 def _event_goals(readers: Figures) -> Iterator[Sequence[str]]:
     ours = readers["conntap watch"]
     name = "live events, flood, `conntap watch`"
     rate = readers["coalesce, count, discard"]["flows_per_second"]["median"]
-    yield "flood under the coalescing listener", "≥ 100,000 flows/s", f"{rate:,.0f} flows/s", _yes(rate >= 100_000)
+    yield "flood under the coalescing listener", "≥ 100,000 flows/s", f"{rate:,.0f} flows/s", yes(rate >= 100_000)
     lost = ours["created"] - ours["new"]
     told = f"created {ours['created']:,}, seen {ours['new']:,}, dropped {ours['dropped']:,}"
-    yield f"{name}: loss", "none", told, _yes(lost == 0 and ours["dropped"] == 0)
+    yield f"{name}: loss", "none", told, yes(lost == 0 and ours["dropped"] == 0)
     if theirs := readers.get("conntrack -E -o timestamp"):
         part = ours["cpu_us_an_event"]["median"] / theirs["cpu_us_an_event"]["median"]
-        yield f"{name}: CPU an event", "≤ 0.33 × `conntrack -E`", f"{part:.2f} ×", _yes(part <= 1 / 3)
+        yield f"{name}: CPU an event", "≤ 0.33 × `conntrack -E`", f"{part:.2f} ×", yes(part <= 1 / 3)
     cost = ours["cost_ratio"]
-    yield f"{name}: CPU an event", "≤ 2 × coalescing listener", _spread(cost, " ×"), _yes(cost["median"] <= 2)
+    yield f"{name}: CPU an event", "≤ 2 × coalescing listener", spread_text(cost, " ×"), yes(cost["median"] <= 2)
     rate = ours["flow_rate_ratio"]
-    yield f"{name}: flows/s", "≥ 0.95 × under that listener", _spread(rate, " ×"), _yes(rate["median"] >= 0.95)
+    yield f"{name}: flows/s", "≥ 0.95 × under that listener", spread_text(rate, " ×"), yes(rate["median"] >= 0.95)
 
 
 def _full_table(figures: Figures) -> list[str]:
@@ -107,19 +123,19 @@ def _full_table(figures: Figures) -> list[str]:
         rows.append(
             (
                 f"`{name}`" if name.startswith("con") else name,
-                _spread(reader["wall_ratio"]),
-                _spread(reader["cpu_ratio"]),
-                _spread(reader["wall"], " s"),
-                _spread(reader["cpu"], " s"),
+                spread_text(reader["wall_ratio"]),
+                spread_text(reader["cpu_ratio"]),
+                spread_text(reader["wall"], " s"),
+                spread_text(reader["cpu"], " s"),
                 f"{reader['peak_kib'] / 1024:.1f} MiB",
             )
         )
-    lines += _table(("reader", "wall ÷ floor", "CPU ÷ floor", "wall", "CPU", "memory"), rows)
+    lines += table_lines(("reader", "wall ÷ floor", "CPU ÷ floor", "wall", "CPU", "memory"), rows)
     if table.get("pyroute2"):
         slow = table["pyroute2"]
         lines += [
-            f"pyroute2 read a table of {slow['entries']:,} entries in {_spread(slow['seconds'], ' s')}:",
-            f"{_spread(slow['ratio'], ' ×', 0)} the floor on that table. A full one would take it too long.",
+            f"pyroute2 read a table of {slow['entries']:,} entries in {spread_text(slow['seconds'], ' s')}:",
+            f"{spread_text(slow['ratio'], ' ×', 0)} the floor on that table. A full one would take it too long.",
             "",
         ]
     return lines
@@ -139,7 +155,7 @@ def _events(figures: Figures) -> list[str]:
     for mode, readers in figures["events"].items():
         what = "generator on CPU 0, reader on CPU 1" if mode == "pinned" else "the scheduler places both"
         lines += [f"### {what[0].upper()}{what[1:]}", ""]
-        lines += _table(
+        lines += table_lines(
             (
                 "reader",
                 "created",
@@ -165,11 +181,11 @@ def _event_row(name: str, reader: Figures) -> Sequence[str]:
         f"{reader['new']:,}" if heard and reader["new"] is not None else "—",
         f"{reader['events']:,}" if heard else "—",
         f"{reader['dropped']:,}" if heard else "—",
-        _spread(reader["cpu_us_an_event"]) if heard else "—",
-        _spread(reader["cost_ratio"]) if heard else "—",
+        spread_text(reader["cpu_us_an_event"]) if heard else "—",
+        spread_text(reader["cost_ratio"]) if heard else "—",
         f"{reader['flows_per_second']['median']:,.0f}",
-        _spread(reader["flow_rate_ratio"]),
-        _spread(reader["generator_us_a_flow"]),
+        spread_text(reader["flow_rate_ratio"]),
+        spread_text(reader["generator_us_a_flow"]),
     )
 
 
@@ -177,13 +193,13 @@ def _start(start: Figures) -> list[str]:
     rows = [
         (
             f"`{name}`",
-            _spread(cost["wall_ms"], "", 1),
-            _spread(cost["cpu_ms"], "", 1),
+            spread_text(cost["wall_ms"], "", 1),
+            spread_text(cost["cpu_ms"], "", 1),
             f"{cost['peak_kib'] / 1024:.1f} MiB",
         )
         for name, cost in start.items()
     ]
-    return ["## Start", "", *_table(("command", "wall ms", "CPU ms", "memory"), rows)]
+    return ["## Start", "", *table_lines(("command", "wall ms", "CPU ms", "memory"), rows)]
 
 
 def _core(core: Figures) -> list[str]:
@@ -193,19 +209,5 @@ def _core(core: Figures) -> list[str]:
         "",
         f"A real dump datagram, {core['rows']:,} rows in one batch; filter `{core['filter']}`.",
         "",
-        *_table(("step", "ns a row, median", "least"), rows),
+        *table_lines(("step", "ns a row, median", "least"), rows),
     ]
-
-
-def _spread(values: dict[str, float], unit: str = "", digits: int = 2) -> str:
-    middle, least, most = (f"{values[name]:,.{digits}f}" for name in ("median", "min", "max"))
-    return f"{middle}{unit}" if least == most else f"{middle}{unit} ({least}–{most})"
-
-
-def _yes(reached: bool) -> str:
-    return "yes" if reached else "**no**: [why](performance.md)"
-
-
-def _table(head: Sequence[str], rows: Any) -> list[str]:
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines] + [""]

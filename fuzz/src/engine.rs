@@ -70,12 +70,9 @@ impl World {
         }
         let len = bytes.len() as u32;
         self.gateway.frame(linktype::RAW, &bytes[..captured.min(bytes.len())], len, script);
-        let left = self.gateway.engine.forwarded().to_vec();
-        for packet in [bytes, left] {
-            if !packet.is_empty() {
-                self.kept.push(packet);
-            }
-        }
+        let left: Vec<_> = self.gateway.engine.forwarded().map(|packet| packet.into_owned()).collect();
+        self.kept.push(bytes);
+        self.kept.extend(left);
         if self.kept.len() > KEPT {
             self.kept.drain(..self.kept.len() - KEPT);
         }
@@ -187,6 +184,10 @@ impl World {
                 let how = script.u8();
                 self.gateway.zone = u16::from(how & 1);
                 self.gateway.verified = how & 32 != 0;
+                if how & 128 != 0 {
+                    let [original, left] = [0, 1].map(|_| Ends::read(script, v6, reverse).key(IPPROTO_UDP));
+                    self.gateway.engine.learn(&original, &left, self.gateway.now_ns);
+                }
                 self.gateway.interfaces = (u32::from(how >> 1 & 3), u32::from(how >> 3 & 3));
             }
             _ => {

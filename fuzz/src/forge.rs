@@ -1,6 +1,7 @@
 //! Packets made from a script's bytes: few hosts and ports, so that packets meet, and sequence numbers near the window,
 //! so that they matter.
 
+use conntap_core::engine::Key;
 use conntap_core::packet::{checksum, decode_ip};
 use conntap_core::wire::constants::*;
 
@@ -52,6 +53,19 @@ impl Ends {
             Self { v6, src: dst, dst: src, sport: dport, dport: sport }
         } else {
             Self { v6, src, dst, sport, dport }
+        }
+    }
+
+    /// The tuple of a packet between them.
+    pub fn key(self, l4proto: u8) -> Key {
+        Key {
+            src: address(self.v6, self.src),
+            dst: address(self.v6, self.dst),
+            sport: port(self.sport),
+            dport: port(self.dport),
+            l4proto,
+            family: if self.v6 { AF_INET6 } else { AF_INET },
+            zone: 0,
         }
     }
 

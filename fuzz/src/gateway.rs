@@ -99,7 +99,7 @@ impl Gateway {
     fn refused(&mut self, error: PacketError) {
         let outcome = self.engine.refused(error);
         assert!(outcome.dropped && outcome.flow.is_none());
-        self.tally.not_ip += 1;
+        self.tally.refused[error.counter()] += 1;
     }
 
     fn packet(&mut self, packet: &Packet<'_>, script: &mut Script<'_>) {
@@ -139,7 +139,7 @@ impl Gateway {
             Reason::RuleDropped => &mut self.tally.rule_dropped,
             Reason::WaitingForFragments => &mut self.tally.fragments_queued,
             Reason::Fragment(_) => &mut self.tally.fragments_dropped,
-            Reason::Ip(_) => &mut self.tally.not_ip,
+            Reason::Ip(error) => &mut self.tally.refused[error.counter()],
             Reason::NeighbourDiscovery => &mut self.tally.untracked,
             _ if outcome.state == State::Invalid => &mut self.tally.invalid,
             _ => return,
@@ -147,13 +147,21 @@ impl Gateway {
         *counter += 1;
     }
 
-    /// What leaves the gateway is a packet, and right where it came in right.
+    /// What leaves the gateway is a packet, and right where it came in right; or the fragments of one.
     fn look_at_forwarded(&self, packet: &Packet<'_>, outcome: &Outcome) {
-        let bytes = self.engine.forwarded();
+        let sent: Vec<_> = self.engine.forwarded().collect();
         if !self.forwards || outcome.dropped {
+            assert!(self.forwards || sent.is_empty());
             return;
         }
-        let as_it_came = !packet.needs_reassembly() && !self.spoiled;
+        if packet.needs_reassembly() && outcome.state != State::Unseen {
+            let len = |bytes: &[u8]| decode_ip(bytes, u32::MAX).map(|packet| packet.total_len);
+            assert!(sent.iter().all(|bytes| len(bytes).is_ok()), "{outcome:?} sends {sent:02x?}");
+            return;
+        }
+        let bytes: &[u8] = sent.first().map_or(&[], |bytes| bytes);
+        assert_eq!(sent.len(), 1, "{outcome:?} sends {sent:02x?}");
+        let as_it_came = !self.spoiled;
         let sent = if as_it_came { decode_ip(bytes, packet.total_len) } else { decode_rebuilt(bytes) };
         let sent = sent.unwrap_or_else(|error| panic!("{outcome:?} sends {bytes:02x?}: {error}"));
         if !as_it_came {

@@ -83,8 +83,8 @@ fn tracked(packet: &Packet<'_>, frame: &[u8], original_len: u32, reassembler: &m
         dropped(after.dropped) - dropped(before.dropped),
     ];
     match done {
-        Reassembled::Whole(bytes) => {
-            let whole = decode_rebuilt(&bytes).expect("was put together");
+        Reassembled::Whole(datagram) => {
+            let whole = decode_rebuilt(&datagram.bytes).expect("was put together");
             assert!(!whole.needs_reassembly());
             assert_eq!(counted, [1, 0, 0]);
         }

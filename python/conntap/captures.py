@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from conntap.filter import Filter
+    from conntap.pairing import Seen
     from conntap.sent import SentPackets
 
 __all__ = ["Capture"]
 
 #: Bytes read from a file at a time.
-CHUNK: Final = 1 << 20
+CHUNK: Final = 1 << 16
 #: Events handed on at a time.
 ROWS: Final = 4096
 
@@ -36,10 +37,11 @@ class Capture:
         counters: of the last walk: frames, rows, losses and omissions by name (docs/commands.md).
         faults: of the last walk: what could not be read, in words.
         sample: None; packets that cannot be read are counted and have no sample.
+        seen: what both sides of a gateway told, if the files are such.
         now_ns: of the last walk: the time of its last packet, or to which `drain` let it go on.
     """
 
-    __slots__ = ("_drain", "_files", "_setup", "counters", "faults", "now_ns", "paths", "sample")
+    __slots__ = ("_drain", "_files", "_setup", "counters", "faults", "now_ns", "paths", "sample", "seen")
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class Capture:
         *,
         drain: bool = False,
         files: Sequence[File] = (),
+        seen: Seen | None = None,
     ) -> None:
         """Open captures.
 
@@ -56,6 +59,8 @@ class Capture:
             setup: what the engine is told; None: the kernel's defaults, with counters and times.
             drain: behind the last packet let time go by until every connection has ended.
             files: the same ones, if they have been looked at already.
+            seen: what `conntap.pairing.pair` found in the same files: they are the sides of one gateway, each packet is
+                tracked once, and connections are translated as the gateway translated them.
 
         Raises:
             OSError: a file cannot be opened.
@@ -65,6 +70,7 @@ class Capture:
         self._files = list(files) or open_files(paths)
         self._setup = setup or COUNTED
         self._drain = drain
+        self.seen = seen
         self.paths = [file.name for file in self._files]
         self.counters: dict[str, int] = {}
         self.faults: list[str] = []
@@ -116,7 +122,10 @@ class Capture:
         trace: _core.Trace | None = None,
         sent: SentPackets | None = None,
     ) -> Iterator[_core.Batch]:
-        engine, reader = tracker.engine, _core.PacketReader(len(self._files))
+        engine, pairing = tracker.engine, self.seen and self.seen.pairing
+        reader = _core.PacketReader(len(self._files), pairing=pairing)
+        if pairing is not None:
+            engine.learn(pairing)
         writer = sent and sent.writer
         sources = [file.open() for file in self._files]
         self.faults = []

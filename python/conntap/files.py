@@ -153,6 +153,11 @@ class File:
         if self.name != "-" and stat.S_ISREG(os.stat(self.name).st_mode):
             self.close()
 
+    @property
+    def is_once(self) -> bool:
+        """It can be read only once: standard input, a pipe."""
+        return self._once is not None
+
     def open(self) -> Source:
         """Open it from its beginning; what is no regular file is there only once."""
         source, self._once = self._once or open_source(self.name), None

@@ -7,11 +7,12 @@ with Interface("eth0", netns="gateway") as packets:
 
 from __future__ import annotations
 
+import errno
 import math
 from typing import TYPE_CHECKING, Final
 
 from conntap import _core
-from conntap.errors import ClosedError
+from conntap.errors import ClosedError, KernelError, UsageError
 from conntap.filter import as_filter
 from conntap.netns import NetNs, path_of
 from conntap.tracker import COUNTED, Setup, Tracker
@@ -34,9 +35,10 @@ class Interface:
 
     Attributes:
         tracker: the table.
+        downs: how often the interface went down; its packets are waited for all the same.
     """
 
-    __slots__ = ("_capture", "_refused", "_rows", "_seen", "tracker")
+    __slots__ = ("_capture", "_refused", "_rows", "_seen", "downs", "tracker")
 
     def __init__(
         self,
@@ -60,13 +62,17 @@ class Interface:
             PrivilegeError: needs CAP_NET_RAW.
             NotFoundError: there is no such interface or namespace.
             KernelError: there is no room for the ring.
-            UsageError: *setup* asks for a setting, helper or parameter that does not exist.
+            UsageError: *setup* asks for a setting, helper or parameter that does not exist; or all interfaces are to
+                be promiscuous, which each must be for itself.
         """
+        if promiscuous and name == "any":
+            raise UsageError("only one interface at a time can be promiscuous", hint="name the interface")
         self.tracker = Tracker(setup or COUNTED)
         self._capture: _core.PacketCapture | None = _core.PacketCapture(
             None if name == "any" else name, promiscuous=promiscuous, ring_bytes=ring_bytes, netns=path_of(netns)
         )
         self._seen: dict[str, int] = {}
+        self.downs = 0
         self._rows = self._refused = 0
 
     def __enter__(self) -> Interface:
@@ -112,7 +118,12 @@ class Interface:
         if self._capture is None:
             raise ClosedError("this capture is closed", hint="open it anew: Interface(name)")
         engine = self.tracker.engine
-        engine.receive(self._capture, self.tracker.ask, timeout_ms)
+        try:
+            engine.receive(self._capture, self.tracker.ask, timeout_ms)
+        except KernelError as error:
+            if error.errno != errno.ENETDOWN:  # told once; packets come again when it is up
+                raise
+            self.downs += 1
         engine.advance(_core.now_ns() - RING_DELAY_NS)
         batch, left = engine.take_events(wanted)
         self._rows, self._refused = self._rows + len(batch), self._refused + left

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from conntap.captures import Capture
-    from conntap.files import Source
     from conntap.filter import Filter
     from conntap.tracker import Setup
 
@@ -29,7 +28,9 @@ __all__ = ["RecordWriter", "Recording", "replay"]
 CHUNK = 1 << 20
 
 
-def replay(*paths: str | os.PathLike[str], setup: Setup | None = None, drain: bool = False) -> Recording | Capture:
+def replay(
+    *paths: str | os.PathLike[str], setup: Setup | None = None, drain: bool = False, both_sides: bool = False
+) -> Recording | Capture:
     """Open a recording of the kernel's messages, or packet captures for the userspace engine.
 
     Args:
@@ -37,6 +38,8 @@ def replay(*paths: str | os.PathLike[str], setup: Setup | None = None, drain: bo
             in order of time; plain, gzip or zstd; "-" for standard input.
         setup: what the engine is told; only for packets.
         drain: behind the last packet let time go by until every connection has ended; only for packets.
+        both_sides: the captures (or the interfaces of one) are the sides of one gateway: each packet is tracked once,
+            and its translation is seen (`conntap.pairing`). Only for packets in files, which are read twice.
 
     Raises:
         OSError: a file cannot be opened.
@@ -57,16 +60,12 @@ def replay(*paths: str | os.PathLike[str], setup: Setup | None = None, drain: bo
         )
     from conntap.captures import Capture  # a recording needs no engine
 
-    return Capture(paths, setup, drain=drain, files=files)
+    seen = None
+    if both_sides:
+        from conntap.pairing import pair
 
-
-def is_recording(source: Source) -> bool:
-    """Does the file hold netlink messages, and not packets?
-
-    Raises:
-        RecordingError: it holds neither.
-    """
-    return source.linktype() == LINKTYPE_NETLINK
+        seen = pair(files=files)
+    return Capture(paths, setup, drain=drain, files=files, seen=seen)
 
 
 class Recording:

@@ -10,7 +10,10 @@ import pytest
 
 import conntap
 from conntap import _core
+from conntap.helpers.assign import assign
+from conntap.nat import snat
 from conntap.recording import RecordWriter
+from conntap.tracker import COUNTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +82,58 @@ class TestSink:
         before = whole.messages()
         case.write([whole], tmp_path)
         assert whole.messages() == before
+
+
+def frame(source: object) -> list[dict[str, object]]:
+    import polars as pl
+
+    return pl.DataFrame(source).to_dicts()
+
+
+def relation(source: object) -> list[tuple[object, ...]]:
+    import duckdb
+
+    return duckdb.sql("select * from source").fetchall()
+
+
+def table(source: object) -> list[dict[str, object]]:
+    import pyarrow as pa
+
+    return pa.table(source).to_pylist()
+
+
+#: What takes a source as it is, by its Arrow stream.
+COLUMNS = [frame, relation, table]
+
+
+@pytest.fixture
+def packets(data) -> conntap.Capture:
+    """Flows, expectations, NAT and ends, said by the engine."""
+    setup = conntap.Setup(helpers=assign("ftp"), nat=(snat("src 10.0.1.0/24 to 10.0.2.1"),), settings=COUNTED.settings)
+    return conntap.replay(data / "pcap/nat_ftp_active.pcap", setup=setup, drain=True)
+
+
+@pytest.fixture
+def said_by_the_kernel(packets, tmp_path) -> conntap.Recording:
+    """The same messages as the kernel would have sent them: sinks know recordings."""
+    path = tmp_path / "events.pcapng"
+    with RecordWriter(path) as writer:
+        for batch in packets.batches():
+            writer.write(batch)
+    return conntap.replay(path)
+
+
+@pytest.mark.parametrize("sink", [*SINKS, *COLUMNS], ids=lambda sink: getattr(sink, "name", None) or sink.__name__)
+def test_packets_are_written_as_the_kernels_events_are(sink, packets, said_by_the_kernel, tmp_path_factory):
+    """Every sink and format works unchanged on packets."""
+    if isinstance(sink, Case):
+        tmp = tmp_path_factory.mktemp("out")
+        written, wanted = (sink.write(list(source.batches()), tmp) for source in (packets, said_by_the_kernel))
+    else:
+        written, wanted = sink(packets), sink(said_by_the_kernel)
+        assert len(written) == sum(1 for _ in packets)
+    assert written
+    assert written == wanted
 
 
 def test_every_row_is_a_line_of_json(whole):

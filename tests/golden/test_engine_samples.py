@@ -9,27 +9,16 @@ import pytest
 from conntap.lab.parity import recorded
 from conntap.lab.parity.compare import first_difference
 from conntap.lab.parity.report import Report
-from conntap.lab.parity.run import Run, Step, repeat
+from conntap.lab.parity.run import Run, repeat
 from conntap.lab.parity.subject import Answer
 from pcap_engine import RULES, engine_for
 from pcap_samples import SAMPLES
 
-#: Datagrams that came in pieces leave in one: only events and states are compared.
-LEAVES_WHOLE = {"fragments"}
-
 every_sample = pytest.mark.parametrize("sample", SAMPLES.values(), ids=list(SAMPLES))
 
 
-def without_pieces(name: str, run: Run) -> Run:
-    """The run without what left, where that is not compared."""
-    if name not in LEAVES_WHOLE:
-        return run
-    steps = [Step(step.packet, step.sent_ns, replace(step.answer, forwarded=None)) for step in run.steps]
-    return replace(run, steps=steps)
-
-
 def kernel_run(name: str) -> Run:
-    return without_pieces(name, recorded.loads(SAMPLES[name].recorded))
+    return recorded.loads(SAMPLES[name].recorded)
 
 
 @every_sample

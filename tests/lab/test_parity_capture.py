@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
 from ipaddress import ip_address
 
 import pytest
+from scapy.all import IP, Ether  # type: ignore[attr-defined]
+from scapy.utils import PcapNgWriter
 
-from conntap.lab import LabError
+from conftest import DATA
+from conntap.errors import RecordingError
 from conntap.lab.parity.capture import assign_sides, read, unforwardable
 from conntap.lab.parity.subject import LEFT, RIGHT
 from pcap_samples import SAMPLES
@@ -17,7 +21,9 @@ A, B, C = "192.0.2.1", "198.51.100.1", "203.0.113.1"
 
 def ip4(source: str, target: str, payload: bytes = b"12345678") -> bytes:
     head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), 1, 0, 64, 17, 0)
-    return head + ip_address(source).packed + ip_address(target).packed + payload
+    head += ip_address(source).packed + ip_address(target).packed
+    total = sum(struct.unpack(">10H", head))
+    return head[:10] + struct.pack(">H", ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF) + head[12:] + payload
 
 
 def ip6(source: str, target: str, payload: bytes = b"12345678") -> bytes:
@@ -43,7 +49,7 @@ def packets(tmp_path):
 
 
 def sides(*pairs: tuple[str, str], left: tuple[str, ...] = ()) -> list[int]:
-    records = [(n, 0, (ip6 if ":" in source else ip4)(source, target)) for n, (source, target) in enumerate(pairs)]
+    records = [(n, 0, (ip6 if ":" in source else ip4)(source, target), "") for n, (source, target) in enumerate(pairs)]
     found = assign_sides(records, left={ip_address(address).packed for address in left})
     return [packet.side for packet in found.packets]
 
@@ -91,7 +97,7 @@ def test_times_are_nanoseconds(tmp_path):
 
 
 def test_numbers_are_those_of_the_file_also_behind_what_was_left_out():
-    records = [(1, 0, b""), (2, 0, ip4(A, "224.0.0.1")), (3, 0, ip4(A, B))]
+    records = [(1, 0, b"", "not IP"), (2, 0, ip4(A, "224.0.0.1"), ""), (3, 0, ip4(A, B), "")]
     found = assign_sides(records)
     assert [packet.number for packet in found.packets] == [3]
     assert found.skipped == {"not IP": 1, "to a multicast group": 1}
@@ -151,21 +157,51 @@ def test_the_kernel_agrees_on_what_is_forwarded(session_lab):
     with Gateway() as gateway, KernelSubject(gateway) as subject:
         for source, target in pairs:
             ip = (ip6 if ":" in source else ip4)(source, target)
-            if ip[0] >> 4 == 4:
-                total = sum(struct.unpack(">10H", ip[:20]))
-                ip = ip[:10] + struct.pack(">H", ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF) + ip[12:]
             forwarded = subject.packet(0, LEFT, ip).forwarded
             assert forwarded == ([] if unforwardable(ip) else [ip]), f"{source} > {target}"
 
 
-def test_a_file_that_is_no_capture_or_of_an_unknown_link_type_is_refused(tmp_path):
+def test_a_file_that_is_no_capture_of_packets_is_refused(tmp_path):
     path = tmp_path / "x.pcap"
     path.write_bytes(b"hello, this is no capture")
-    with pytest.raises(LabError, match="not a pcap file"):
+    with pytest.raises(RecordingError, match=r"x\.pcap"):
         read(path)
-    path.write_bytes(pcap([b""], link=147))
-    with pytest.raises(LabError, match="link type 147"):
-        read(path)
+    with pytest.raises(RecordingError, match="a recording of events, not of packets"):
+        read(DATA / "recordings/samples.pcapng")
+
+
+def test_packets_of_an_unknown_link_type_are_left_out(tmp_path):
+    path = tmp_path / "x.pcap"
+    path.write_bytes(pcap([bytes(60)], link=147))
+    assert read(path).skipped == {"of a link type that is not read": 1}
+
+
+def test_what_the_ip_layer_refuses_is_left_out(tmp_path):
+    path = tmp_path / "x.pcap"
+    good = ip4(A, B)
+    path.write_bytes(pcap([good[:10] + b"\0\0" + good[12:], good], link=101))
+    found = read(path)
+    assert [packet.number for packet in found.packets] == [2]
+    assert found.skipped == {"bad header checksum": 1}
+
+
+@pytest.mark.parametrize("link", [0, 113, 276], ids=["loopback", "cooked", "cooked, second version"])
+def test_other_link_types_are_read(packets, link):
+    ip = ip4(A, B)
+    header = {0: b"\2\0\0\0", 113: bytes(14) + b"\x08\0", 276: b"\x08\0" + bytes(18)}
+    assert packets([header[link] + ip], link=link) == [ip]
+
+
+@pytest.mark.parametrize("ending", ["pcapng", "pcap.gz"])
+def test_pcapng_and_compressed_files_are_read(tmp_path, ending):
+    ip = ip4(A, B)
+    path = tmp_path / f"x.{ending}"
+    if ending == "pcapng":
+        with PcapNgWriter(str(path)) as file:
+            file.write(Ether() / IP(ip))
+    else:
+        path.write_bytes(gzip.compress(pcap([ip], link=101)))
+    assert [packet.ip for packet in read(path).packets] == [ip]
 
 
 def test_a_file_that_ends_within_a_packet_gives_those_before(tmp_path):
@@ -173,4 +209,4 @@ def test_a_file_that_ends_within_a_packet_gives_those_before(tmp_path):
     path.write_bytes(SAMPLES["tcp_basic"].path.read_bytes()[:-3])
     found = read(path)
     assert len(found.packets) == 10
-    assert found.skipped == {"cut short by the capture": 1}
+    assert found.skipped == {"stretches that are no packets": 1}

@@ -206,9 +206,10 @@ def test_a_program_may_stop_in_the_middle(pcap, tmp_path):
     (tmp_path / "many.pcap").write_bytes(pcap_file(*frames))
     capture = Capture([tmp_path / "many.pcap"])
     batches = capture.batches()
-    assert len(next(batches)) == ROWS
+    first = len(next(batches))
+    assert 0 < first <= ROWS
     batches.close()
-    assert capture.counters["rows"] == ROWS
+    assert capture.counters["rows"] == first
     assert len(rows(capture)) == 3 * ROWS
 
 

@@ -14,6 +14,7 @@ from conntap import errors
     [
         (errno.EPERM, errors.PrivilegeError, "sudo"),
         (errno.ENOENT, errors.NotFoundError, ""),
+        (errno.ENODEV, errors.NotFoundError, "ip link"),
         (errno.EPROTONOSUPPORT, errors.UnsupportedError, "modprobe"),
         (errno.EOPNOTSUPP, errors.UnsupportedError, ""),
         (errno.EBUSY, errors.KernelError, ""),
@@ -25,6 +26,13 @@ def test_an_errno_becomes_the_class_that_programs_catch(number, kind, hint):
     assert error.errno == number
     assert str(error).startswith("reading the flow table: ")
     assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    ("op", "right"), [("reading the flow table", "CAP_NET_ADMIN"), ("capturing on eth0", "CAP_NET_RAW")]
+)
+def test_a_missing_privilege_is_named(op, right):
+    assert f"needs {right} in this network namespace" in str(errors.from_errno(op, errno.EPERM))
 
 
 def test_kernel_errors_are_os_errors_with_the_kernels_own_words():

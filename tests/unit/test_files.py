@@ -9,12 +9,11 @@ import sys
 import threading
 
 import pytest
+import zstandard
 
 from conntap import files
 from conntap.errors import RecordingError, UsageError
 from conntap.files import LINKTYPE_NETLINK, File, open_files, open_source
-
-zstandard = pytest.importorskip("zstandard")
 
 ETHERNET = 1
 

@@ -102,6 +102,29 @@ def test_reading_a_table_needs_no_event_loop():
     assert not (by_list - by_click) & HEAVY
 
 
+# What only packets need: the engine's face, its helpers, files of packets.
+PACKETS = {"captures", "explain", "files", "helpers", "interface", "nat", "sent", "tracker"}
+
+
+@pytest.mark.parametrize("command", ["list", "watch", "expect", "replay", "record", "count", "delete", "stats"])
+def test_a_command_on_the_kernel_loads_nothing_of_packets(command):
+    loaded = ours(loaded_by(f"import conntap.cli.{command}, conntap.kernel, conntap.cli.output, conntap.cli.stream"))
+    assert not {name for name in loaded if name.split(".")[1:2] and name.split(".")[1] in PACKETS}
+
+
+def test_a_recording_is_replayed_without_the_engines_helpers():
+    loaded = ours(loaded_by("import conntap; list(conntap.replay('python/conntap/lab/data/ftp.pcapng'))"))
+    assert not {name for name in loaded if name.startswith(("conntap.helpers", "conntap.tracker", "conntap.captures"))}
+
+
+def test_packets_load_only_the_helpers_that_are_assigned():
+    code = "from conntap import Setup, Tracker; from conntap.helpers.assign import assign; "
+    code += "Tracker(Setup(helpers=assign('ftp')))"
+    helpers = {name.rpartition(".")[2] for name in ours(loaded_by(code)) if name.startswith("conntap.helpers.")}
+    assert {"ftp", "runtime"} <= helpers
+    assert not helpers & {"sip", "h323", "pptp", "irc", "snmp"}
+
+
 def test_help_loads_nothing_heavy_but_what_click_does(by_help):
     by_click = loaded_by("import click, click.shell_completion, click.formatting")
     assert not (by_help - by_click) & HEAVY

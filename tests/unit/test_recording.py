@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 
 import pytest
+import zstandard
 
 import conntap
 from conntap.errors import ClosedError, FilterError, RecordingError, UsageError
@@ -36,12 +38,34 @@ def test_gzip_is_read_as_it_is(sample, tmp_path):
     assert messages(packed) == messages(sample)
 
 
-def test_zstd_is_named_with_the_command_that_unpacks_it(tmp_path):
-    file = tmp_path / "x.zst"
-    file.write_bytes(b"\x28\xb5\x2f\xfd----")
-    with pytest.raises(RecordingError, match="zstd") as caught:
-        list(Recording(file).batches())
-    assert "zstd -dc" in caught.value.hint
+def test_zstd_is_read_as_it_is(sample, tmp_path):
+    packed = tmp_path / "packed.pcapng.zst"
+    packed.write_bytes(zstandard.compress(sample.read_bytes()))
+    assert messages(packed) == messages(sample)
+
+
+def test_damaged_compression_gives_what_came_before_it_and_says_so(sample, tmp_path):
+    cut = tmp_path / "cut.gz"
+    cut.write_bytes(gzip.compress(sample.read_bytes())[:-400])
+    recording = Recording(cut)
+    assert 0 < len(list(recording)) < len(messages(sample))
+    assert any("is damaged gzip: it ends too early" in fault for fault in recording.faults)
+
+
+def test_a_fault_names_the_file(sample, tmp_path):
+    cut = tmp_path / "cut.pcapng"
+    cut.write_bytes(sample.read_bytes()[:-100])
+    recording = Recording(cut)
+    list(recording)
+    assert all(fault.startswith(f"{cut} ") for fault in recording.faults)
+    assert recording.faults
+
+
+def test_a_recording_that_is_not_walked_leaves_nothing_open(sample):
+    before = len(os.listdir("/proc/self/fd"))
+    recording = conntap.replay(sample)
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert isinstance(recording, Recording)
 
 
 def test_standard_input_is_a_file_like_any_other(sample, monkeypatch):

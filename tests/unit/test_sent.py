@@ -56,6 +56,14 @@ def test_writing_packets_changes_no_event(capture, tmp_path):
     assert [batch.messages() for batch in written] == [batch.messages() for batch in capture.batches()]
 
 
+def test_a_datagram_that_came_in_pieces_is_written_in_pieces(data, tmp_path):
+    came = [bytes(packet.payload) for packet in rdpcap(str(data / "pcap/fragments.pcap"))]
+    sent = SentPackets(tmp_path / "out.pcap")
+    send(conntap.replay(data / "pcap/fragments.pcap"), sent)
+    found = [bytes(packet) for packet in rdpcap(str(tmp_path / "out.pcap"))]
+    assert found == came[:3] + came[5:], "without the two pieces whose datagram lacks one"
+
+
 def test_what_was_handed_on_can_be_read_before_close(capture, tmp_path):
     sent = SentPackets(tmp_path / "out.pcap")
     for _ in capture.batches(sent=sent):

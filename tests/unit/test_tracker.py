@@ -160,7 +160,8 @@ class TestSetup:
         [flow] = tracker.flows().flows()
         assert (flow.reply.src, flow.reply.sport) == (ip_address("10.0.2.9"), 5353)
         assert flow.reply.dst == ip_address("203.0.113.1")
-        sent = IP(tracker.engine.forwarded)
+        [packet] = tracker.engine.forwarded
+        sent = IP(packet)
         assert (sent.src, sent.dst, sent.dport) == ("203.0.113.1", "10.0.2.9", 5353)
 
     def test_nat_may_ask_by_which_interface_a_packet_came(self):

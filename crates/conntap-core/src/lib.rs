@@ -25,6 +25,7 @@ pub mod filter;
 pub mod json;
 pub mod model;
 pub mod packet;
+pub mod pairing;
 pub mod recording;
 pub mod text;
 pub mod wire;

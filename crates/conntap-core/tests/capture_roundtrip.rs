@@ -155,6 +155,21 @@ fn a_merge_needs_the_next_frame_of_every_input_before_it_gives_one() {
 }
 
 #[test]
+fn a_merge_sets_an_inputs_clock_right() {
+    let mut merge = Merge::new(2);
+    merge.set_ahead_ns(1, 100);
+    merge.feed(0, &write(Format::PcapNg, &[frame(5, 1)]));
+    merge.feed(1, &write(Format::PcapNg, &[frame(103, 2)]));
+    merge.finish(0);
+    merge.finish(1);
+    let mut order = Vec::new();
+    while let Next::Frame(input, frame) = merge.next() {
+        order.push((input, frame.time_ns));
+    }
+    assert_eq!(order, [(1, 3), (0, 5)]);
+}
+
+#[test]
 fn a_merge_tells_an_inputs_fault_once_and_goes_on_with_the_others() {
     let file = write(Format::Pcap, &[frame(5, 1), frame(6, 1)]);
     let mut merge = Merge::new(2);

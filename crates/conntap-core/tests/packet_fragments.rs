@@ -5,7 +5,8 @@
 mod packet_support;
 
 use conntap_core::packet::{
-    Checksum, FragmentError, Limits, Packet, Reassembled, Reassembler, decode_ip, decode_rebuilt, verify_l4,
+    Checksum, Datagram, FragmentError, Limits, Packet, Piece, Reassembled, Reassembler, decode_ip, decode_rebuilt,
+    verify_l4,
 };
 use packet_support::*;
 use proptest::prelude::*;
@@ -23,7 +24,7 @@ enum Told {
 
 fn told(done: Reassembled) -> Told {
     match done {
-        Reassembled::Whole(bytes) => Told::Whole(bytes.len()),
+        Reassembled::Whole(datagram) => Told::Whole(datagram.bytes.len()),
         Reassembled::Queued => Told::Queued,
         Reassembled::AsIs => Told::AsIs,
         Reassembled::Dropped(error) => Told::Dropped(error),
@@ -183,7 +184,9 @@ fn the_datagram_is_what_was_fragmented() {
     for six in [false, true] {
         let mut reassembler = Reassembler::default();
         push(&mut reassembler, &part(six, (24, 64, false)));
-        let Reassembled::Whole(bytes) = push(&mut reassembler, &part(six, (0, 24, true))) else { panic!() };
+        let Reassembled::Whole(Datagram { bytes, .. }) = push(&mut reassembler, &part(six, (0, 24, true))) else {
+            panic!()
+        };
         let whole = if six { v6(17, 0, &datagram(true)) } else { V4 { id: 7, ..V4 }.packet(&datagram(false)) };
         assert_eq!(bytes, whole, "length, fragment field and header checksum; no fragment header");
         let packet = decode_rebuilt(&bytes).unwrap();
@@ -198,15 +201,34 @@ fn the_header_is_that_of_the_first_fragment() {
     let mut reassembler = Reassembler::default();
     push(&mut reassembler, &V4 { id: 7, offset: 24, ..V4 }.packet(&data[24..]));
     let first = V4 { id: 7, more: true, options: &[7, 3, 4, 0], ..V4 }.packet(&data[..24]);
-    let Reassembled::Whole(bytes) = push(&mut reassembler, &first) else { panic!() };
+    let Reassembled::Whole(Datagram { bytes, .. }) = push(&mut reassembler, &first) else { panic!() };
     assert_eq!(bytes, V4 { id: 7, options: &[7, 3, 4, 0], ..V4 }.packet(&data));
 
     let data = datagram(true);
     let options = extension(44, &[1, 4, 0, 0, 0, 0]);
     push(&mut reassembler, &v6(44, 0, &[&fragment_header(6, 24, false, 7), &data[24..]].concat()));
     let first = v6(60, 0, &[&options, &fragment_header(17, 0, true, 7), &data[..24]].concat());
-    let Reassembled::Whole(bytes) = push(&mut reassembler, &first) else { panic!() };
+    let Reassembled::Whole(Datagram { bytes, .. }) = push(&mut reassembler, &first) else { panic!() };
     assert_eq!(bytes, v6(60, 0, &[extension(17, &[1, 4, 0, 0, 0, 0]), data].concat()));
+}
+
+#[test]
+fn the_pieces_are_told_by_their_offsets_however_they_came() {
+    for six in [false, true] {
+        let mut reassembler = Reassembler::default();
+        let parts = [(48, 64, false), (24, 48, true), (0, 24, true)];
+        let [_, _, Reassembled::Whole(found)] = parts.map(|it| push(&mut reassembler, &part(six, it))) else {
+            panic!()
+        };
+        let head = if six { 48 } else { 20 };
+        assert_eq!(found.pieces.pieces, [24, 24, 16].map(|len| Piece { len, head }));
+        assert_eq!((found.pieces.longest, found.pieces.id), (u32::from(head) + 24, 7));
+    }
+    // What IPv4 cuts from a fragment to make it a multiple of 8 does not count.
+    let mut reassembler = Reassembler::default();
+    push(&mut reassembler, &part(false, (0, 28, true)));
+    let Reassembled::Whole(found) = push(&mut reassembler, &part(false, (24, 64, false))) else { panic!() };
+    assert_eq!(found.pieces.pieces, [24, 40].map(|len| Piece { len, head: 20 }));
 }
 
 #[test]
@@ -216,7 +238,7 @@ fn df_stays_where_the_longest_fragment_had_it() {
         let mut reassembler = Reassembler::default();
         push(&mut reassembler, &V4 { id: 7, more: true, df: first, ..V4 }.packet(&data[..24]));
         let last = V4 { id: 7, offset: 24, df: second, ..V4 }.packet(&data[24..]);
-        let Reassembled::Whole(bytes) = push(&mut reassembler, &last) else { panic!() };
+        let Reassembled::Whole(Datagram { bytes, .. }) = push(&mut reassembler, &last) else { panic!() };
         assert_eq!(bytes, V4 { id: 7, df: kept, ..V4 }.packet(&data));
     }
 }
@@ -247,12 +269,16 @@ fn congestion_bits_are_merged_and_contradictions_dropped() {
                 push(&mut reassembler, &fragment)
             };
             send(bits[0], 0, 24, true);
-            let expected = match expected {
-                Some(tos) if six => Reassembled::Whole(v6(17, tos, &data)),
-                Some(tos) => Reassembled::Whole(V4 { id: 7, tos, ..V4 }.packet(&data)),
-                None => Reassembled::Dropped(FragmentError::Ecn),
-            };
-            assert_eq!(send(bits[1], 24, 64, false), expected, "{bits:?}");
+            let expected = expected.map(|tos| match six {
+                true => v6(17, tos, &data),
+                false => V4 { id: 7, tos, ..V4 }.packet(&data),
+            });
+            match send(bits[1], 24, 64, false) {
+                Reassembled::Whole(found) => assert_eq!(Some(found.bytes), expected, "{bits:?}"),
+                other => {
+                    assert_eq!((other, expected), (Reassembled::Dropped(FragmentError::Ecn), None), "{bits:?}");
+                }
+            }
         }
     }
 }
@@ -365,7 +391,9 @@ fn a_datagram_is_cut_where_one_of_its_fragments_was() {
     let first = part(false, (0, 24, true));
     let cut = decode_ip(&first[..36], first.len() as u32).unwrap();
     assert_eq!(told(reassembler.push(&cut, 0)), QUEUED);
-    let Reassembled::Whole(bytes) = push(&mut reassembler, &part(false, (24, 64, false))) else { panic!() };
+    let Reassembled::Whole(Datagram { bytes, .. }) = push(&mut reassembler, &part(false, (24, 64, false))) else {
+        panic!()
+    };
     let found = decode_rebuilt(&bytes).unwrap();
     assert_eq!((found.ip.len(), found.total_len, found.is_cut()), (36, 84, true));
     assert_eq!(verify_l4(&found), Checksum::Unknown);
@@ -378,7 +406,7 @@ fn what_was_put_together_is_not_checked_again() {
     let mut reassembler = Reassembler::default();
     push(&mut reassembler, &v6(44, 0, &[&fragment_header(0, 0, true, 7), &data[..24]].concat()));
     let last = v6(44, 0, &[&fragment_header(0, 24, false, 7), &data[24..]].concat());
-    let Reassembled::Whole(bytes) = push(&mut reassembler, &last) else { panic!() };
+    let Reassembled::Whole(Datagram { bytes, .. }) = push(&mut reassembler, &last) else { panic!() };
     assert!(decode_ip(&bytes, bytes.len() as u32).is_err());
     let found = decode_rebuilt(&bytes).unwrap();
     assert_eq!((found.l4proto, found.l4_at, found.no_l4), (17, 48, None));
@@ -423,7 +451,10 @@ proptest! {
             done = push(&mut reassembler, &next);
         }
         let whole = if six { v6(17, 0, &data) } else { V4 { id: 9, ..V4 }.packet(&data) };
-        prop_assert_eq!(done, Reassembled::Whole(whole));
+        let Reassembled::Whole(found) = done else { panic!("incomplete") };
+        prop_assert_eq!(found.bytes, whole);
+        let sizes = found.pieces.pieces.iter().map(|piece| piece.len);
+        prop_assert_eq!(sizes.sum::<u32>() as usize, data.len());
     }
 
     #[test]
@@ -443,7 +474,7 @@ proptest! {
             };
             let packet = packet(&bytes);
             pushed += u64::from(packet.needs_reassembly());
-            if let Reassembled::Whole(bytes) = reassembler.push(&packet, now) {
+            if let Reassembled::Whole(Datagram { bytes, .. }) = reassembler.push(&packet, now) {
                 prop_assert!(!decode_rebuilt(&bytes).unwrap().is_cut());
             }
         }

@@ -18,7 +18,7 @@ fn packets(name: &str, mut each: impl FnMut(usize, &Packet<'_>)) {
         let packet = decode(frame.linktype, frame.bytes, frame.original_len)
             .unwrap_or_else(|error| panic!("{name}, packet {number}: {error}"));
         match reassembler.push(&packet, frame.time_ns) {
-            Reassembled::Whole(bytes) => each(number, &decode_rebuilt(&bytes).unwrap()),
+            Reassembled::Whole(found) => each(number, &decode_rebuilt(&found.bytes).unwrap()),
             Reassembled::AsIs => each(number, &packet),
             Reassembled::Queued => {}
             Reassembled::Dropped(error) => panic!("{name}, packet {number}: {error}"),

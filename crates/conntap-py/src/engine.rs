@@ -17,9 +17,10 @@ use crate::batch::Batch;
 use crate::errors::{self, UsageError};
 use crate::filter::{Filter, wanted};
 use crate::packets::{PacketCapture, PacketReader, PacketWriter, Stop, Trace, done, pass_live};
+use crate::pairing::Pairing;
 
 /// src, dst (4 or 16 bytes), protocol, source and destination port.
-type TupleParts<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, u8, u16, u16);
+pub type TupleParts<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, u8, u16, u16);
 type TupleBytes = (Vec<u8>, Vec<u8>, u8, u16, u16);
 /// state, reason for people, reason for programs, dropped, flow id and direction.
 type OutcomeParts = (&'static str, String, String, bool, Option<(u32, u8)>);
@@ -175,6 +176,14 @@ impl Engine {
         self.lock().add_nat_rule(Rule { manip, family, filter, interface, range });
     }
 
+    /// Translate new connections as a gateway that was captured on both sides did; the number of connections learnt.
+    fn learn(&self, py: Python<'_>, pairing: &Pairing) -> usize {
+        py.detach(|| {
+            let (seen, mut engine) = (pairing.lock(), self.lock());
+            seen.bindings().map(|bound| engine.learn(&bound.original, &bound.left, bound.since_ns)).count()
+        })
+    }
+
     /// Make each packet as the gateway would send it.
     fn forward_packets(&self) {
         self.lock().forward_packets();
@@ -185,10 +194,10 @@ impl Engine {
         self.lock().ask_rules();
     }
 
-    /// The last packet as the gateway sends it; empty where it sends none.
+    /// The last packet as the gateway sends it: nothing where it sends none, several where it came in fragments.
     #[getter]
-    fn forwarded<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.lock().forwarded())
+    fn forwarded<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        self.lock().forwarded().map(|packet| PyBytes::new(py, &packet)).collect()
     }
 
     /// Set the mark of the flow at hand.
@@ -513,7 +522,7 @@ fn sixteen(bytes: &[u8]) -> [u8; 16] {
     out
 }
 
-fn tuple_parts<'py>(py: Python<'py>, key: &Key) -> TupleParts<'py> {
+pub fn tuple_parts<'py>(py: Python<'py>, key: &Key) -> TupleParts<'py> {
     let (src, dst) = (address(&key.src, key.family), address(&key.dst, key.family));
     (PyBytes::new(py, src), PyBytes::new(py, dst), key.l4proto, key.sport, key.dport)
 }

@@ -2,6 +2,7 @@
 
 mod address;
 mod arrow;
+mod bare;
 mod batch;
 mod engine;
 mod errors;
@@ -9,6 +10,7 @@ mod fields;
 mod filter;
 mod kernel;
 mod packets;
+mod pairing;
 mod recording;
 mod rows;
 mod system;
@@ -23,6 +25,8 @@ mod _core {
     #[pymodule_export]
     use super::arrow::{ArrowTable, ColumnsBuilder, arrow_schema};
     #[pymodule_export]
+    use super::bare::BarePackets;
+    #[pymodule_export]
     use super::batch::{Batch, Rows};
     #[pymodule_export]
     use super::engine::{Engine, ExpectationHandle, HelperCall};
@@ -32,6 +36,8 @@ mod _core {
     use super::kernel::{Dump, Listener, Requests};
     #[pymodule_export]
     use super::packets::{PacketCapture, PacketReader, PacketWriter, Trace, TracedPacket, first_linktype};
+    #[pymodule_export]
+    use super::pairing::{Binding, Pairing};
     #[pymodule_export]
     use super::recording::{Recorder, RecordingReader};
     #[pymodule_export]

@@ -18,6 +18,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::errors::{self, ClosedError, RecordingError};
+use crate::pairing::{Departed, Pairing};
 
 /// What stopped a run: "need" bytes of an input, "fault" of an input, "rows" wait, "ask", "end".
 pub enum Stop {
@@ -43,6 +44,9 @@ pub struct PacketReader(Mutex<Packets>);
 
 pub struct Packets {
     source: Source,
+    /// Both sides of a gateway: frames that leave have been seen when they came.
+    departed: Option<Departed>,
+    skipped: u64,
     /// Frames taken of each input, and the time of its last one.
     taken: Vec<Taken>,
 }
@@ -95,13 +99,24 @@ impl PacketReader {
 #[pymethods]
 impl PacketReader {
     #[new]
-    #[pyo3(signature = (inputs=1))]
-    fn new(inputs: usize) -> Self {
+    #[pyo3(signature = (inputs=1, *, pairing=None))]
+    fn new(inputs: usize, pairing: Option<&Pairing>) -> Self {
         let source = match inputs {
-            1 => Source::One { reader: Box::new(Reader::new()), ahead: Ahead::default(), ended: false },
-            _ => Source::Many(Merge::new(inputs)),
+            1 if pairing.is_none() => {
+                Source::One { reader: Box::new(Reader::new()), ahead: Ahead::default(), ended: false }
+            }
+            _ => {
+                let mut merge = Merge::new(inputs);
+                // Interfaces of one file have one clock.
+                for input in 1..inputs {
+                    let number = u32::try_from(input).unwrap_or(u32::MAX);
+                    merge.set_ahead_ns(input, pairing.map_or(0, |pairing| pairing.lock().clock_offset_ns(number)));
+                }
+                Source::Many(merge)
+            }
         };
-        Self(Mutex::new(Packets { source, taken: vec![(0, None); inputs] }))
+        let departed = pairing.map(Pairing::departed);
+        Self(Mutex::new(Packets { source, departed, skipped: 0, taken: vec![(0, None); inputs] }))
     }
 
     /// Hand in the next bytes of an input.
@@ -129,6 +144,9 @@ impl PacketReader {
         counters.set_item("capture_other_blocks", of(&|found| found.other_blocks))?;
         counters.set_item("capture_cut", of(&|found| found.cut))?;
         counters.set_item("lost", of(&|found| found.lost))?;
+        if packets.departed.is_some() {
+            counters.set_item("departed", packets.skipped)?;
+        }
         for (at, name) in CaptureError::COUNTERS.iter().enumerate() {
             counters.set_item(*name, of(&|found| found.refused.get(at).copied().unwrap_or_default()))?;
         }
@@ -145,7 +163,8 @@ impl Packets {
         trace: Option<&Trace>,
         writer: Option<&PacketWriter>,
     ) -> Stop {
-        let Self { source, taken } = self;
+        let Self { source, departed, skipped, taken } = self;
+        let files = taken.len();
         match source {
             Source::One { reader, ahead, ended } => {
                 let Some(taken) = taken.first_mut() else { return Stop::End };
@@ -175,6 +194,13 @@ impl Packets {
                     Next::End => return Stop::End,
                 };
                 let Some(taken) = taken.get_mut(input) else { return Stop::End };
+                if let Some(departed) = departed.as_mut()
+                    && departed.next(files, input, frame.interface)
+                {
+                    *skipped = skipped.saturating_add(1);
+                    taken.0 = taken.0.saturating_add(1);
+                    continue;
+                }
                 let packet = decode(frame.linktype, frame.bytes, frame.original_len);
                 let came_by = u32::try_from(input).unwrap_or(u32::MAX);
                 let mut way = Way { engine, rows, trace, writer };
@@ -329,16 +355,14 @@ pub struct PacketWriter(Mutex<(Option<Writer>, Vec<u8>, u64)>);
 
 impl PacketWriter {
     fn take(&self, engine: &Engine, time_ns: i64) {
-        let bytes = engine.forwarded();
-        if bytes.is_empty() {
-            return;
-        }
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (Some(writer), out, count) = &mut *state else { return };
-        let original_len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let frame = Frame { time_ns, linktype: linktype::RAW, interface: 0, original_len, bytes, dropcount: None };
-        if writer.write(out, &frame).is_ok() {
-            *count += 1;
+        for bytes in engine.forwarded() {
+            let (bytes, original_len) = (bytes.as_ref(), u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+            let frame = Frame { time_ns, linktype: linktype::RAW, interface: 0, original_len, bytes, dropcount: None };
+            if writer.write(out, &frame).is_ok() {
+                *count += 1;
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 """`conntap demo`: an FTP download through a masquerading gateway, told while it happens.
 
-On this machine's kernel where it gives us namespaces and netfilter; else one line says why not and the recording of
-the same session, which ships with the package, is told instead.
+On this machine's kernel where it gives us namespaces and netfilter; else one line says why not, and the userspace
+engine is the gateway: for the packets of such a session, which ship with the package.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from conntap.cli.io import IO
     from conntap.errors import ConntapError
 
-__all__ = ["RECORDING", "demo"]
+__all__ = ["CAPTURE", "demo"]
 
-#: Made by scripts in docs/lab.md: `conntap lab run ftp` recorded by `conntap record`.
-RECORDING = Path(__file__).parent.parent / "lab" / "data" / "ftp.pcapng"
+#: A session as it came to the gateway, from both sides; see docs/lab.md.
+CAPTURE = Path(__file__).parent.parent / "lab" / "data" / "ftp-active.pcap"
 
 PICTURE = """\
    client                 NAT gateway                      FTP server
@@ -29,24 +29,25 @@ PICTURE = """\
 
 
 @click.command(epilog="More: conntap lab list")
-@click.option("--recorded", is_flag=True, help="Tell the recording, also where the kernel would do.")
+@click.option("--engine", is_flag=True, help="Without the kernel, also where it would do.")
 @click.option("--ascii", is_flag=True, help="Only ASCII signs.")
 @click.pass_obj
-def demo(io: IO, recorded: bool, ascii: bool) -> int:
+def demo(io: IO, engine: bool, ascii: bool) -> int:
     """Watch an FTP download through a masquerading gateway.
 
-    A real FTP server and client, in namespaces that vanish at the end. Needs no root where users may make namespaces.
+    A real FTP server and client, in namespaces that vanish at the end. Needs no root where users may make namespaces;
+    where they may not, the packets of such a session go through conntap's own engine.
     """
     from conntap.errors import PrivilegeError, UnsupportedError
     from conntap.lab.errors import LabError
 
     io.ascii = io.ascii or ascii
-    if not recorded:
+    if not engine:
         try:
             return live(io)
         except (LabError, PrivilegeError, UnsupportedError) as error:
             tell_why_not(io, error)
-    return replayed(io)
+    return tracked(io)
 
 
 def live(io: IO) -> int:
@@ -77,13 +78,20 @@ def live(io: IO) -> int:
     return 1 if session.missing() else 0
 
 
-def replayed(io: IO) -> int:
-    """Tell the bundled recording."""
-    from conntap.recording import Recording
+def tracked(io: IO) -> int:
+    """Let the engine be the gateway for the bundled packets."""
+    from conntap.captures import Capture
+    from conntap.helpers.assign import assign
+    from conntap.lab.ruleset import SHORT_TIMEOUTS, TRACKING
+    from conntap.lab.topology import GATEWAY
+    from conntap.nat import masquerade
+    from conntap.tracker import Setup
 
+    settings = {name.rpartition("/")[2]: value for name, value in {**TRACKING, **SHORT_TIMEOUTS}.items()}
+    setup = Setup(settings=settings, helpers=assign("ftp"), nat=(masquerade(GATEWAY),))
     teller = Teller(io)
-    teller.introduce("recorded by conntap record")
-    for batch in Recording(RECORDING).batches():
+    teller.introduce("by conntap's own engine, out of the session's packets")
+    for batch in Capture([CAPTURE], setup, drain=True).batches():
         teller.tell(batch)
     return 0
 
@@ -91,7 +99,7 @@ def replayed(io: IO) -> int:
 def tell_why_not(io: IO, error: ConntapError) -> None:
     """One line: what is missing and how to get it."""
     remedy = f" (remedy: {error.hint})" if error.hint else ""
-    io.say(f"not live on this machine: {error}{remedy}; this is the recording of the same session")
+    io.say(f"not live on this machine: {error}{remedy}; conntap's own engine is the gateway instead")
 
 
 class Teller:

@@ -131,12 +131,16 @@ def make_setup(io: IO, engine: dict[str, Any]) -> Setup:
 
 def assignments_of(io: IO, engine: dict[str, Any]) -> list[Assignment]:
     """Which connections get helpers: what is said one by one comes first."""
+    from conntap.errors import UsageError
     from conntap.helpers.assign import assign, well_known_assignments
     from conntap.helpers.ruleset import from_ruleset
 
     found = [rule for text in engine["helpers"] for rule in assign(text)]
     if path := engine["helpers_from"]:
-        ruleset = from_ruleset(text_of(path))
+        try:
+            ruleset = from_ruleset(text_of(path))
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}", hint=error.hint) from error
         for fault in ruleset.faults:
             io.say(f"warning: {path}: {fault}")
         found += ruleset.assignments
@@ -181,7 +185,7 @@ def text_of(path: str) -> str:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
+        raise UsageError(error.strerror or str(error)) from error
 
 
 def settings_of(io: IO, text: str) -> dict[str, int]:
@@ -194,7 +198,10 @@ def settings_of(io: IO, text: str) -> dict[str, int]:
         if not NUMBER.fullmatch(value.strip()):
             raise UsageError(f"'{text}': the value is no number", hint="say nf_conntrack_tcp_loose=0")
         return {name.strip(): int(value)}
-    listed = {name: int(value) for name, value in SYSCTL.findall(text_of(text))}
+    try:
+        listed = {name: int(value) for name, value in SYSCTL.findall(text_of(text))}
+    except UsageError as error:
+        raise UsageError(f"{text}: {error}") from error
     if not listed:
         raise UsageError(f"{text} holds no settings of conntrack", hint="make it with: sysctl -a > FILE")
     known: dict[str, int] = {}

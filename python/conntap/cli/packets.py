@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from conntap import _core
     from conntap.cli.io import IO
+    from conntap.interface import Interface
 
 __all__ = ["Table", "listen_interface", "tables_of"]
 
@@ -82,9 +83,18 @@ def listen_interface(
     with stream, Interface(interface, setup, promiscuous=promiscuous, netns=netns) as packets:
         try:
             stream.live(
-                lambda timeout_ms: packets.receive(timeout_ms / 1000, wanted),
+                lambda timeout_ms: receive(io, packets, timeout_ms, wanted),
                 lambda batch: io.write(formatter.format(batch)),
             )
             stream.end(formatter)
         finally:
             stream.finish(packets.counters)
+
+
+def receive(io: IO, packets: Interface, timeout_ms: int, wanted: _core.Filter | str) -> _core.Batch | None:
+    """Wait for events; say so where the interface goes down."""
+    before = packets.downs
+    batch = packets.receive(timeout_ms / 1000, wanted)
+    if packets.downs > before:
+        io.say("note: the interface went down; waiting for it to come up")
+    return batch

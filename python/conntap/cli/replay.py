@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["replay"]
 
+#: Translations that are told one by one.
+SEEN_LIMIT = 50
+
 
 @click.command(
     epilog="Examples: conntap replay ftp.pcapng --json 'dport 21' · "
@@ -39,6 +42,7 @@ __all__ = ["replay"]
 @click.option("-w", "--packets", metavar="FILE", help="Also write the packets as the gateway would send them.")
 @click.option("--overwrite", is_flag=True, help="Replace those FILEs if they exist.")
 @click.option("--drain", is_flag=True, help="Packets: let time go on behind the last one until all connections ended.")
+@click.option("--both-sides", is_flag=True, help="Packets: the captures are the sides of one gateway; tell its NAT.")
 @engine_options
 @click.pass_obj
 def replay(
@@ -51,6 +55,7 @@ def replay(
     packets: str | None,
     overwrite: bool,
     drain: bool,
+    both_sides: bool,
     **options: Any,
 ) -> None:
     """Show what FILE holds ("-" for stdin): a recording, or packets, of which the engine says what the kernel would.
@@ -68,7 +73,7 @@ def replay(
     check_places(files, write, packets)
     stream = Stream(io, count=count, duration=duration, summary=summary)
     try:
-        opened = open_files(io, files, engine, drain=drain, packets=packets)
+        opened = open_files(io, files, engine, drain=drain, both_sides=both_sides, packets=packets)
     except Exception:
         stream.finish({})  # a wrong file is an end, too
         raise
@@ -90,6 +95,7 @@ def replay(
     finally:
         for fault in opened.faults if stream.ended_by != "error" else []:
             io.say(f"warning: {fault}")
+        tell_seen(io, opened)
         stream.finish(opened.counters, sample=opened.sample)
 
 
@@ -105,16 +111,21 @@ def check_places(files: list[str], write: str | None, packets: str | None) -> No
 
     if packets == "-":
         raise UsageError("-w - : stdout has the rows", hint="name a file for the packets")
+
+    def same(one: str, other: str) -> bool:
+        if os.path.exists(one) and os.path.exists(other):
+            return os.path.samefile(one, other)
+        return os.path.realpath(one) == os.path.realpath(other)
+
     taken = [path for path in files if path != "-"]
-    for path in filter(None, (write, packets)):
-        here = os.path.realpath(path)
-        if any(os.path.realpath(other) == here for other in taken):
-            raise UsageError(f"{path} cannot be read and written at once", hint="choose another name")
+    for path in (path for path in (write, packets) if path not in (None, "-")):
+        if any(same(path, other) for other in taken):
+            raise UsageError(f"{path} cannot be used twice", hint="choose another name")
         taken.append(path)
 
 
 def open_files(
-    io: IO, files: list[str], engine: dict[str, Any], *, drain: bool, packets: str | None
+    io: IO, files: list[str], engine: dict[str, Any], *, drain: bool, both_sides: bool, packets: str | None
 ) -> Recording | Capture:
     """Open what the command names.
 
@@ -127,17 +138,35 @@ def open_files(
 
     setup = make_setup(io, engine) if any(engine.values()) else None
     try:
-        opened = open_replay(*files, setup=setup, drain=drain)
+        opened = open_replay(*files, setup=setup, drain=drain, both_sides=both_sides)
     except OSError as error:
         raise UsageError(f"{error.filename}: {error.strerror}") from error
     except RecordingError as error:
         raise UsageError(str(error), hint=error.hint) from error
     if isinstance(opened, Recording):
         refuse_engine_options(engine, f"packets, and {opened.path} is a recording")
-        for option, given in (("-w", packets), ("--drain", drain)):
+        for option, given in (("-w", packets), ("--drain", drain), ("--both-sides", both_sides)):
             if given:
                 raise click.UsageError(f"{option} goes with packets, and {opened.path} is a recording")
     return opened
+
+
+def tell_seen(io: IO, opened: Recording | Capture) -> None:
+    """Say what the gateway between two captures did, as far as a person reads it."""
+    from conntap.captures import Capture
+
+    if not isinstance(opened, Capture) or opened.seen is None:
+        return
+    from conntap.pairing import describe
+
+    seen = opened.seen
+    for path, reason in seen.faults:
+        io.say(f"warning: {path} {reason}")
+    for binding in seen.translated[:SEEN_LIMIT]:
+        io.say(f"seen: {describe(binding)}")
+    left = f"; {len(seen.translated) - SEEN_LIMIT:,} more" if len(seen.translated) > SEEN_LIMIT else ""
+    untranslated = len(seen.bindings) - len(seen.translated)
+    io.say(f"connections seen on both sides: {len(seen.translated):,} translated, {untranslated:,} not{left}")
 
 
 def walk(opened: Recording | Capture, where: str, sent: SentPackets | None) -> Generator[_core.Batch]:

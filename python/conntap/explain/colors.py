@@ -24,9 +24,9 @@ RULES: Final = {
     "said-UNSEEN": {"fill": ("#9a6700", "#d29922")},
     "said-expectation": {"fill": ("#8250df", "#bc8cff")},
     "said-bad": {"fill": ("#cf222e", "#ff7b72")},
-    "opening": {"fill": ("#d4a72c", "#bb8009")},
-    "open": {"fill": ("#2da44e", "#3fb950")},
-    "closing": {"fill": ("#8c959f", "#6e7681")},
+    "opening": {"fill": ("#b35f00", "#bb8009")},
+    "open": {"fill": ("#1f883d", "#3fb950")},
+    "closing": {"fill": ("#6e7781", "#8b949e")},
     "track": {"fill": ("#eaeef2", "#21262d")},
     "on-state": {"fill": ("#ffffff", "#0d1117")},
     "hit": {"fill": ("#0969da", "#58a6ff")},
@@ -37,7 +37,7 @@ text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",mon
 .sans,.sans tspan{font:12px system-ui,-apple-system,"Segoe UI","Helvetica Neue","DejaVu Sans",sans-serif}
 .title{font-size:16px;font-weight:600}.small{font-size:11px}.bold{font-weight:600}
 .life,.flow.line,.child.line,.bad.line{fill:none}
-.life{stroke-width:1.5}.line{stroke-width:1.6}.thin{stroke-width:1}
+.life{stroke-width:1.5}.line{stroke-width:1.6}.thin{stroke-width:1}.cross{stroke-width:2.4}
 .child.life{stroke-dasharray:2 3}.bad.line,.waits{stroke-dasharray:5 4}
 .halo{stroke-width:3.5;stroke-linejoin:round;paint-order:stroke}.tip{stroke:none}.hit{opacity:0}
 """
@@ -61,4 +61,4 @@ def _rules(which: int) -> str:
 
 
 #: For a <style> element.
-STYLE: Final = f"{_rules(0)}{FIXED}@media(prefers-color-scheme:dark){{{_rules(1)}}}"
+STYLE: Final = f"{_rules(0)}@media(prefers-color-scheme:dark){{{_rules(1)}}}{FIXED}"

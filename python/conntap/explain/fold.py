@@ -30,7 +30,7 @@ class Fold:
         return self.steps[-1]
 
     def words(self, *, arrows: tuple[str, str] = ("→", "←")) -> str:
-        """How many packets and bytes went which way."""
+        """How many packets and bytes went which way; *arrows* are those of original and reply direction."""
         parts: list[str] = []
         for direction, arrow in zip(("original", "reply"), arrows, strict=True):
             found = [step for step in self.steps if step.direction == direction]

@@ -11,7 +11,7 @@ from conntap.explain.svg import picture
 from conntap.explain.text import clock, connection_lines, notes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from conntap.explain.story import Step, Story
 
@@ -26,7 +26,7 @@ color:var(--text)}
 h1{font-size:1.2rem}h2{font-size:1.05rem;margin:2rem 0 .5rem}svg{max-width:100%;height:auto}
 table{border-collapse:collapse;width:100%;font-size:13px}th,td{text-align:left;vertical-align:top;padding:.2rem .5rem;
 border-top:1px solid var(--line)}th{color:var(--dim);font-weight:500;position:sticky;top:0;background:var(--paper)}
-td.n{text-align:right;font-variant-numeric:tabular-nums}td.p{font-family:ui-monospace,monospace;overflow-wrap:anywhere}
+td.d{white-space:nowrap}td.n{text-align:right;font-variant-numeric:tabular-nums}td.p{font-family:ui-monospace,monospace;overflow-wrap:anywhere}
 td small{color:var(--dim);display:block}tr.bad td.v,tr.bad td.w{color:var(--bad)}tr.on{background:var(--mark)}
 input{font:inherit;padding:.3rem .6rem;width:22rem;max-width:100%}
 #tip{position:fixed;display:none;max-width:34rem;padding:.5rem .7rem;border:1px solid var(--line);border-radius:6px;
@@ -101,20 +101,21 @@ def _table(story: Story, prefix: str) -> Iterator[str]:
     yield "</thead><tbody>"
     several = len(story.connections) > 1
     for number, step in enumerate(story.steps):
-        yield _row(step, prefix, number, since, several=several)
+        to_right = (step.direction == "original") != story.flipped(step.connection)
+        arrow = "" if step.direction is None else "→" if to_right else "←"
+        yield _row(step, prefix, number, since(step.since_ns), f"{step.connection} {arrow}" if several else arrow)
     yield "</tbody></table>"
 
 
-def _row(step: Step, prefix: str, number: int, since: Callable[[int], str], *, several: bool) -> Raw:
-    arrow = {"original": "→", "reply": "←", None: ""}[step.direction]
+def _row(step: Step, prefix: str, number: int, since: str, arrow: str) -> Raw:
     state = "—" if step.state == step.before else step.state or "gone"
     beside = [said for said, _ in notes(step)]
     events = [element("small", told.text) for told in step.events]
     return element(
         "tr",
         element("td", str(step.number or ""), class_="n"),
-        element("td", since(step.since_ns), class_="n"),
-        element("td", f"{step.connection} {arrow}" if several else arrow),
+        element("td", since, class_="n"),
+        element("td", arrow, class_="d"),
         element("td", Words(step.short, step.more).fit(1000), class_="p"),
         element("td", step.verdict, class_="v"),
         element("td", state),

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from conntap.explain.fold import Fold, fold
 from conntap.explain.packet import Words
-from conntap.explain.text import PLAIN, notes
+from conntap.explain.story import ORDINARY
+from conntap.explain.text import notes
 
 if TYPE_CHECKING:
     from conntap.explain.story import Connection, Step, Story
@@ -79,6 +80,7 @@ class Ladder:
     Attributes:
         left, gateway, right: the headings.
         undrawn: so many packets that only acknowledge have no row.
+        cut: so many rows did not fit.
     """
 
     left: str
@@ -87,18 +89,35 @@ class Ladder:
     lanes: tuple[Lane, ...]
     rows: tuple[Row, ...]
     undrawn: int
+    cut: int
+
+    def omissions(self) -> list[str]:
+        """Say what is missing."""
+        said: list[str] = []
+        if self.cut:
+            said.append(f"{self.cut:,} more rows are not drawn")
+        if self.undrawn:
+            packets = "packet that only acknowledges is" if self.undrawn == 1 else "packets that only acknowledge are"
+            said.append(f"{self.undrawn:,} {packets} not drawn")
+        return said
 
 
-def ladder(story: Story, *, whole: bool = False) -> Ladder:
-    """Lay a story out; *whole*: every packet has its row."""
+def ladder(story: Story, *, whole: bool = False, most: int | None = None) -> Ladder:
+    """Lay a story out.
+
+    Args:
+        story: what to lay out.
+        whole: every packet has its row; otherwise runs of ordinary ones are put together.
+        most: so many rows at most; None: all.
+    """
     items = list(story.steps) if whole else list(fold(story.steps, at_least=1))
     drawn = [item for item in items if whole or not isinstance(item, Fold) or _carries(item)]
     undrawn = sum(len(item.steps) for item in items if isinstance(item, Fold)) - sum(
         len(item.steps) for item in drawn if isinstance(item, Fold)
     )
     letters = [connection.letter for connection in story.connections]
-    flipped = [_flipped(connection, story.root) for connection in story.connections]
-    rows = tuple(_row(item, letters, flipped) for item in drawn)
+    flipped = [story.flipped(letter) for letter in letters]
+    rows = tuple(_row(item, letters, flipped) for item in drawn[:most])
     lanes: list[Lane] = []
     for index, connection in enumerate(story.connections):
         own = [number for number, row in enumerate(rows) if row.lane == index]
@@ -122,7 +141,9 @@ def ladder(story: Story, *, whole: bool = False) -> Ladder:
         )
     root = story.root
     outside = root.reply.dst if root.source_translated else root.original.dst if root.destination_translated else ""
-    return Ladder(lanes[0].left, f"gateway {outside}".strip(), lanes[0].right, tuple(lanes), rows, undrawn)
+    return Ladder(
+        lanes[0].left, f"gateway {outside}".strip(), lanes[0].right, tuple(lanes), rows, undrawn, len(drawn) - len(rows)
+    )
 
 
 def label_of(step: Step) -> Words:
@@ -142,7 +163,7 @@ def remarks(step: Step, *, several: bool) -> list[tuple[str, str]]:
     for said, color in notes(step):
         if said.startswith("leaves as:"):
             continue  # stands at the arrow
-        ordinary = said == step.why and step.reason in PLAIN | {"answer"}
+        ordinary = said == step.why and step.reason in ORDINARY | {"answer"}
         if not ordinary and (step.invalid or not said.startswith("windows:")):
             found.append((said, color))
     return found
@@ -164,14 +185,6 @@ def _row(item: Step | Fold, letters: list[str], flipped: list[bool]) -> Row:
 
 def _announces(row: Row, child: Connection) -> bool:
     return not isinstance(row.item, Fold) and row.item.number == child.announced_by is not None
-
-
-def _flipped(connection: Connection, root: Connection) -> bool:
-    """Does its client stand where the root's server stands? Addresses count as they are behind the gateway."""
-    client, server = root.original.src, root.reply.src
-    if connection.original.src in (client, root.reply.dst):
-        return False
-    return connection.original.src == server or connection.reply.src == client
 
 
 def _ends(connection: Connection, root: Connection, flipped: bool) -> tuple[str, str]:
@@ -199,8 +212,7 @@ def _bands(rows: tuple[Row, ...], lane: int, last: int) -> tuple[Band, ...]:
     for number, row in enumerate(rows):
         if row.lane == lane and not isinstance(row.item, Fold) and row.item.state != row.item.before:
             changes.append((number, row.item.state))
-    bands: list[Band] = []
-    for (first, state), (until, _) in zip(changes, [*changes[1:], (last, None)], strict=True):
-        if state is not None:
-            bands.append(Band(state, first, until))
-    return tuple(bands)
+    ends = [*(number for number, _ in changes[1:]), last]
+    return tuple(
+        Band(state, first, until) for (first, state), until in zip(changes, ends, strict=False) if state is not None
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from conntap.explain.fold import Fold
 from conntap.explain.ladder import Ladder, Row, label_of, ladder, remarks
 from conntap.explain.style import cells, cut, pad, wrap
-from conntap.explain.text import clock, ending
+from conntap.explain.text import clock, closing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,8 @@ __all__ = ["ladder_lines"]
 
 #: Columns where nothing says how many there are.
 USUAL: Final = 120
+#: So many columns are too few for arrows and remarks.
+NARROW: Final = 62
 #: By so many columns a child's lifelines stand further inside.
 INSET: Final = 3
 
@@ -55,37 +57,51 @@ class _Drawing:
         width = style.width or USUAL
         self._since = clock(story)
         self._time = max([len(self._since(step.since_ns)) for step in story.steps] + [4]) + 1
-        rest = max(40, width - self._time)
-        self._drawn = max(36, rest * 58 // 100)
-        self._beside = max(14, rest - self._drawn - 2)
+        rest = max(24, width - self._time)
+        # On a narrow terminal the remarks stand below the arrows.
+        self._below = rest < NARROW
+        self._drawn = rest - 1 if self._below else rest * 58 // 100
+        self._beside = rest - 3 if self._below else rest - self._drawn - 2
         self._left, self._right = 0, self._drawn - 1
         self._middle = self._drawn // 2
 
     def lines(self) -> Iterator[str]:
         style, drawn = self._style, self._ladder
-        yield style.paint(style.say(self._story.title), "head")
-        half = self._drawn // 2 - len(drawn.gateway) // 2 - 1
-        left, right = cut(style.say(drawn.left), half), cut(style.say(drawn.right), half)
-        gap = self._drawn - cells(left) - cells(right) - len(drawn.gateway)
-        before = max(1, self._middle - len(drawn.gateway) // 2 - cells(left))
-        head = left + " " * before + drawn.gateway + " " * max(1, gap - before) + right
-        yield " " * self._time + style.paint(head, "head")
+        width = style.width or USUAL
+        yield from (style.paint(line, "head") for line in wrap(style.say(self._story.title), width))
+        yield " " * self._time + style.paint(self._heads(), "head")
         for number, row in enumerate(drawn.rows):
             yield from self._row(number, row)
-        if drawn.undrawn:
-            packets = "packet that only acknowledges is" if drawn.undrawn == 1 else "packets that only acknowledge are"
-            yield style.paint(f"{drawn.undrawn:,} {packets} not drawn", "dim")
-        yield from (style.say(line) for line in ending(self._story))
+        for said in drawn.omissions():
+            yield from (style.paint(line, "dim") for line in wrap(style.say(said), width))
+        yield from closing(self._story, style)
+
+    def _heads(self) -> str:
+        """Client, gateway and server above their lifelines, as much of them as there is room for."""
+        style, drawn = self._style, self._ladder
+        ends = style.say("…")
+        roomy = len(drawn.gateway) // 2 + max(cells(drawn.left), cells(drawn.right)) < self._drawn // 2
+        middle = drawn.gateway if roomy else "gateway"
+        at = self._middle - len(middle) // 2
+        left = cut(style.say(drawn.left), at - 1, ends)
+        right = cut(style.say(drawn.right), self._drawn - at - len(middle) - 1, ends)
+        line = pad(left, at) + middle
+        return pad(line, self._drawn - cells(right)) + right
 
     def _row(self, number: int, row: Row) -> Iterator[str]:
         style = self._style
         step = row.item.first if isinstance(row.item, Fold) else row.item
-        beside = [part for said, color in self._beside_of(row) for part in self._wrapped(said, color)] or [("", "")]
+        beside = [part for said, color in self._beside_of(row) for part in self._wrapped(said, color)]
         since = self._since(step.since_ns).rjust(self._time - 1)
-        for at, (said, color) in enumerate(beside):
-            cell = self._arrow(number, row) if at == 0 else self._lifelines(number)
-            time = style.paint(since, "dim") if at == 0 else " " * len(since)
-            yield f"{time} {self._painted(cell, row if at == 0 else None)}  {style.paint(said, color)}".rstrip()
+        yield f"{style.paint(since, 'dim')} {self._painted(self._arrow(number, row), row)}" + (
+            "" if self._below or not beside else f"  {style.paint(*beside[0])}"
+        )
+        for said, color in beside if self._below else beside[1:]:
+            blank = " " * self._time
+            if self._below:
+                yield f"{blank}  {style.paint(said, color)}"
+            else:
+                yield f"{blank}{self._painted(self._lifelines(number), None)}  {style.paint(said, color)}"
 
     def _wrapped(self, said: str, color: str) -> list[tuple[str, str]]:
         return [(line, color) for line in wrap(self._style.say(said), self._beside)]
@@ -111,7 +127,8 @@ class _Drawing:
         lane = self._ladder.lanes[row.lane]
         left, right = self._left + self._inset(lane.depth) + 1, self._right - self._inset(lane.depth) - 1
         if isinstance(row.item, Fold):
-            said = self._style.say(f"{signs.more} {row.item.words(arrows=(signs.right, signs.left))}")
+            arrows = (signs.left, signs.right) if lane.flipped else (signs.right, signs.left)
+            said = self._style.say(f"{signs.more} {row.item.words(arrows=arrows)}")
             self._put(cell, left + 3, cut(said, right - left - 6))
             return cell
         if row.to_right is None:

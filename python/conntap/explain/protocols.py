@@ -7,7 +7,7 @@ from typing import Final
 
 from conntap.explain.story import endpoint
 
-__all__ = ["SCTP_STATES", "TCP_STATES", "gre", "icmp", "protocol_name", "sctp"]
+__all__ = ["PROTOCOLS", "SCTP_STATES", "TCP_STATES", "gre", "icmp", "protocol_name", "sctp"]
 
 #: Source: nf_conntrack_tcp.h, by number.
 TCP_STATES: Final = (
@@ -21,6 +21,7 @@ SCTP_STATES: Final = (
     "SHUTDOWN_ACK_SENT", "HEARTBEAT_SENT", "HEARTBEAT_ACKED",
 )  # fmt: skip
 
+#: Number → name, as the kernel and IANA spell them.
 PROTOCOLS: Final = {
     1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 33: "dccp", 47: "gre", 50: "esp", 51: "ah", 58: "icmpv6", 89: "ospf",
     132: "sctp", 136: "udplite",
@@ -121,5 +122,5 @@ def gre(payload: bytes) -> str:
         return "GRE"
     version, carries = payload[1] & 7, int.from_bytes(payload[2:4])
     if version == 1 and len(payload) >= 8:
-        return f"GRE call {int.from_bytes(payload[6:8])}"
+        return f"GRE call 0x{int.from_bytes(payload[6:8]):x}"
     return f"GRE of type 0x{carries:04x}"

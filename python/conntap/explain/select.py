@@ -1,7 +1,7 @@
 """The first walk: which connections are meant, and which belong together.
 
-A family is a connection with all that were announced by it, and by those in turn. Ids of flows are never used again and the
-engine is deterministic, so that the second walk meets the same ones.
+A family is a connection with all that were announced by it, and by those in turn. Ids of flows are never used again,
+and the engine is deterministic, so that the second walk meets the same ones.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class _Finder:
         self._live: dict[Tuple, int] = {}  # original direction of possible masters → the latest flow
         self._related: dict[int, Flow] = {}
         self._parents: dict[int, int] = {}
-        self.matched: dict[int, Flow | None] = {}  # roots, in order
+        self.matched: dict[int, None] = {}  # roots, in order
         self._shown: dict[int, Flow] = {}
 
     def _root(self, flow_id: int) -> int:
@@ -89,23 +89,25 @@ class _Finder:
             if flow.master is not None and (parent := self._live.get(flow.master)) not in (None, flow.id):
                 self._parents[flow.id] = parent
         for event in batch.filter(self._where).events():
-            self.match(event)
+            self._match(event)
 
-    def match(self, event: Event | Flow) -> None:
-        """Note the family of a row that matched; of an expectation that of its master."""
-        flow = getattr(event, "flow", event)
-        expectation = getattr(event, "expectation", None)
-        if expectation is not None:
-            flow_id, flow = self._live.get(expectation.master), None
-        else:
-            flow_id = flow.id if flow is not None else None
-        if flow_id is None:
-            return
-        root = self._root(flow_id)
-        if root not in self.matched:
-            self.matched[root] = None
-        if flow is not None and root == flow_id and len(self.matched) <= self._limit and root not in self._shown:
-            self._shown[root] = flow
+    def _match(self, event: Event) -> None:
+        """Note the family of an event; of an expectation that of its master."""
+        if event.flow is not None:
+            self.match(event.flow)
+        elif event.expectation is not None and (master := self._live.get(event.expectation.master)) is not None:
+            self._note(self._root(master), None)
+
+    def match(self, flow: Flow) -> None:
+        """Note the family of a flow."""
+        if flow.id is not None:
+            root = self._root(flow.id)
+            self._note(root, flow if root == flow.id else None)
+
+    def _note(self, root: int, flow: Flow | None) -> None:
+        self.matched.setdefault(root)
+        if flow is not None and len(self.matched) <= self._limit:
+            self._shown.setdefault(root, flow)
 
     def families(self) -> list[Family]:
         children: dict[int, list[int]] = {}

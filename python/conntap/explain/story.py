@@ -6,14 +6,18 @@ All objects are frozen and hold plain values; only `Told.row` is an object of th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from conntap._core import Event
 
-__all__ = ["Connection", "Ends", "Packet", "Segment", "Step", "Story", "Told", "Window", "endpoint"]
+__all__ = ["ORDINARY", "Connection", "Ends", "Packet", "Segment", "Step", "Story", "Told", "Window", "endpoint"]
+
+
+#: Reasons of packets that only fit.
+ORDINARY: Final = frozenset({"in_window", "again"})
 
 
 def endpoint(address: str, port: int | None = None) -> str:
@@ -186,7 +190,7 @@ class Step:
             or self.windows_said
             or self.state != self.before
             or self.verdict not in ("ESTABLISHED", "")
-            or self.reason not in ("in_window", "again")
+            or self.reason not in ORDINARY
         )
 
 
@@ -282,6 +286,16 @@ class Story:
         root = self.root
         kind = f"{root.helper.upper()} control" if root.helper else root.protocol.upper()
         return f"{kind} {str(root).partition(' ')[2]}"
+
+    def flipped(self, letter: str) -> bool:
+        """Does the connection's client stand where the root's server stands, as in FTP's active mode?
+
+        Addresses count as they are behind the gateway.
+        """
+        root, other = self.root, self.connection(letter)
+        if other.original.src in (root.original.src, root.reply.dst):
+            return False
+        return other.original.src == root.reply.src or other.reply.src == root.original.src
 
     def connection(self, letter: str) -> Connection:
         """Find a connection by its letter.

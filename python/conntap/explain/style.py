@@ -9,7 +9,8 @@ from typing import Final
 __all__ = ["Style", "cells", "cut", "pad", "wrap"]
 
 IN_ASCII: Final = str.maketrans({
-    "→": "->", "←": "<-", "⇒": "=>", "…": "...", "·": "-", "—": "-", "⊕": "(+)", "⊖": "(-)", "✕": "x", "−": "-", "×": "x",
+    "→": "->", "←": "<-", "⇒": "=>", "…": "...", "·": "-", "—": "-", "⊕": "(+)", "⊖": "(-)", "✕": "x",
+    "−": "-", "×": "x",
 })  # fmt: skip
 
 #: What a colour says is said by a word or a sign as well.

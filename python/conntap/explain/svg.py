@@ -29,6 +29,8 @@ INSET, BAND = 30.0, 11.0
 #: Advance of a letter, of the widest fonts that the style names: monospace of 12 and 11, sans of 12 pixels.
 MONO, SMALL, SANS = 7.3, 6.7, 6.7
 LINE: Final = 14.5
+#: So many rows at most: nobody looks at a longer picture.
+ROWS: Final = 600
 #: A row is at least so high.
 ROW: Final = 26.5
 
@@ -48,7 +50,7 @@ def picture(story: Story, *, whole: bool = False) -> Raw:
 class _Picture:
     def __init__(self, story: Story, *, whole: bool) -> None:
         self._story = story
-        self._ladder = ladder(story, whole=whole)
+        self._ladder = ladder(story, whole=whole, most=ROWS)
         self._top = 108.0
         self._places = self._lay()
         last = self._places[-1] if self._places else _Place(self._top, [])
@@ -72,9 +74,7 @@ class _Picture:
     def parts(self) -> Iterator[str]:
         """The document."""
         foot = [line for said in ending(self._story) for line in wrap(said, int((WIDTH - 2 * EDGE) / SANS))]
-        if undrawn := self._ladder.undrawn:
-            packets = "packet that only acknowledges is" if undrawn == 1 else "packets that only acknowledge are"
-            foot.insert(0, f"{undrawn:,} {packets} not drawn")
+        foot = self._ladder.omissions() + foot
         height = self._bottom + 26 + LINE * len(foot) + 10
         yield (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" '
@@ -153,8 +153,9 @@ class _Picture:
         yield element("text", self._since(step.since_ns), x=EDGE + 82, y=y + 4, text_anchor="end", class_="dim small")
         lane = self._ladder.lanes[row.lane]
         if isinstance(row.item, Fold):
-            said = f"⋮ {row.item.words()}"
-            yield element("text", said, x=LEFT + 24, y=y + 4, class_="sans dim small")
+            arrows = ("←", "→") if lane.flipped else ("→", "←")
+            said = f"⋮ {row.item.words(arrows=arrows)}"
+            yield element("text", said, x=LEFT + 24, y=y + 4, class_="sans dim small halo")
         elif row.to_right is None:
             _, middle, _ = self._xs(lane)
             yield element("path", d=f"M{middle} {y - 5}l5 5l-5 5l-5 -5z", class_=f"{_kind(lane)} tip")
@@ -171,8 +172,9 @@ class _Picture:
         if not row.stops:
             yield element("path", d=f"M{end:g} {y:g}l{-9 * sign} -4.5v9z", class_=f"{kind} tip")
         if row.crossed:
+            yield element("circle", cx=middle, cy=y, r=8, class_="paper tip")
             for dy in (-5, 5):
-                yield element("line", x1=middle - 5, y1=y - dy, x2=middle + 5, y2=y + dy, class_="bad line cross")
+                yield element("line", x1=middle - 5, y1=y - dy, x2=middle + 5, y2=y + dy, class_="bad cross")
         half = abs(middle - start) - 14
         words = label_of(step)
         room = half if len(words.short) * MONO <= half or row.crossed else abs(end - start) - 20

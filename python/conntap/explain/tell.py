@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from conntap._core import Event, TracedPacket
     from conntap.explain.select import Family
-    from conntap.explain.story import Packet, Story
+    from conntap.explain.story import Story
     from conntap.explain.walk import Part
     from conntap.tracker import Setup
 
@@ -56,7 +56,7 @@ def explain(
         OSError: a file cannot be opened.
         RecordingError: a file is no packet capture.
     """
-    named = [paths] if not isinstance(paths, (list, tuple)) else paths
+    named = [paths] if isinstance(paths, (str, os.PathLike)) else paths
     setup = setup or COUNTED
     with spooled(named) as names:
         wanted = as_filter(where)
@@ -112,7 +112,7 @@ class _Teller:
         """Which packet caused which events; those that time, or another story's packet, caused are loose."""
         caused: dict[int, list[Event]] = {}
         loose: list[tuple[Event, int | None]] = []
-        for traced in part.packets:
+        for traced in part.packets if rows else ():
             builder = self._of_flow.get(traced.flow[0]) if traced.flow else None
             reopens = traced.verdict == "NEW" and traced.reason == "reopened"
             if builder is None and not reopens:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from conntap.explain.fold import Fold, fold
 from conntap.explain.packet import Words
+from conntap.explain.story import ORDINARY
 from conntap.explain.style import cells, cut, pad, wrap
 
 if TYPE_CHECKING:
@@ -16,16 +17,15 @@ if TYPE_CHECKING:
     from conntap.explain.story import Connection, Step, Story
     from conntap.explain.style import Style
 
-__all__ = ["PLAIN", "clock", "connection_lines", "ending", "notes", "sums", "table"]
+__all__ = ["clock", "closing", "connection_lines", "ending", "notes", "sums", "table"]
 
 #: From so many columns on the reason has a column of its own.
 WIDE: Final = 100
 #: A packet gets so many columns at most, and at least.
 PACKET: Final = (20, 44)
-#: What says nothing that the verdict does not say.
-PLAIN: Final = frozenset({"in_window", "again"})
 
-ARROWS: Final = {"original": ("→", ">"), "reply": ("←", "<"), None: (" ", " ")}
+#: To the right, to the left; the same in ASCII.
+ARROWS: Final = (("→", "←"), (">", "<"))
 
 
 def table(story: Story, style: Style, *, whole: bool = False, events: bool = False) -> Iterator[str]:
@@ -38,13 +38,18 @@ def table(story: Story, style: Style, *, whole: bool = False, events: bool = Fal
         events: below each packet the events as `conntrack -E` prints them.
     """
     yield from heading(story, style)
-    lines = list(story.steps) if whole else list(fold(story.steps))
+    lines: list[Step | Fold] = list(story.steps) if whole else list(fold(story.steps))
     layout = _Layout(story, lines, style)
     yield layout.head()
     for line in lines:
         yield from layout.fold(line) if isinstance(line, Fold) else layout.step(line, events=events)
+    yield from closing(story, style)
+
+
+def closing(story: Story, style: Style) -> Iterator[str]:
+    """The last lines, wrapped."""
     for line in ending(story):
-        for number, part in enumerate(wrap(style.say(line), style.width - 2 if style.width else 0)):
+        for number, part in enumerate(wrap(style.say(line), max(0, style.width - 2))):
             yield style.paint(f"{'  ' if number else ''}{part}", "head" if line.startswith("events:") else "")
 
 
@@ -87,7 +92,7 @@ def notes(step: Step) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     if step.why:
         bad = step.invalid or step.dropped
-        found.append((step.why, "bad" if bad else "dim" if step.reason in PLAIN else ""))
+        found.append((step.why, "bad" if bad else "dim" if step.reason in ORDINARY else ""))
     if step.sent_text:
         found.append((f"leaves as: {step.sent_text}", ""))
     if step.windows_said:
@@ -153,6 +158,7 @@ class _Layout:
         self._several = len(story.connections) > 1
         steps = [line for line in lines if not isinstance(line, Fold)]
         self._since = clock(story)
+        self._flipped = {connection.letter for connection in story.connections if story.flipped(connection.letter)}
         self._number = max([len(str(step.number or "")) for step in steps] + [1])
         self._time = max([len(self._since(step.since_ns)) for step in story.steps] + [4])
         self._letter = max(len(connection.letter) for connection in story.connections) if self._several else 0
@@ -160,6 +166,7 @@ class _Layout:
         longest = max([cells(style.say(_words(step).fit(PACKET[1]))) for step in steps] + [6])
         fixed = self._number + 1 + self._time + 1 + (self._letter + 1 if self._several else 0) + 2 + 13 + self._state
         self.wide = style.width == 0 or style.width >= WIDE
+        self._tiny = not self.wide and style.width - fixed - 2 < PACKET[0]
         if style.width == 0:
             self._packet = longest
             self._why = 0
@@ -167,12 +174,17 @@ class _Layout:
             self._packet = min(longest, max(PACKET[0], (style.width - fixed - 4) * 45 // 100))
             self._why = style.width - fixed - 4 - self._packet
         else:
-            self._packet = min(longest, max(PACKET[0], style.width - fixed - 2))
             self._why = max(16, style.width - self._indent)
+            self._packet = min(longest, self._why if self._tiny else style.width - fixed - 2)
 
     @property
     def _indent(self) -> int:
         return self._number + 1 + self._time + 1 + (self._letter + 1 if self._several else 0) + 2
+
+    def _arrows(self, letter: str) -> tuple[str, str]:
+        """Of the original and of the reply direction: to the right is from the root's client to its server."""
+        right, left = ARROWS[self._style.ascii]
+        return (left, right) if letter in self._flipped else (right, left)
 
     def _row(self, number: str, since: str, letter: str, arrow: str, packet: str, verdict: str, state: str) -> str:
         style = self._style
@@ -181,6 +193,8 @@ class _Layout:
         if self._several:
             parts.append(style.paint(pad(letter, self._letter), child))
         parts.append(style.paint(arrow, child) + " " + pad(packet, self._packet) + " ")
+        if self._tiny:
+            return " ".join(parts)
         parts.append(style.paint(verdict.ljust(11), verdict) + " ")
         parts.append(style.paint(state.ljust(self._state), "" if state in ("—", "-", "state") else "state"))
         return " ".join(parts)
@@ -194,7 +208,7 @@ class _Layout:
     def step(self, step: Step, *, events: bool) -> Iterator[str]:
         """A packet, or an event without one."""
         style = self._style
-        arrow = ARROWS[step.direction][style.ascii]
+        arrow = " " if step.direction is None else self._arrows(step.connection)[step.direction == "reply"]
         packet = cut(style.say(_words(step).fit(self._packet)), self._packet, style.say("…"))
         number = str(step.number or "")
         verdict = step.verdict or "-"
@@ -210,21 +224,24 @@ class _Layout:
                 yield " " * (style.width - self._why) + style.paint(line, color)
         else:
             yield row.rstrip()
+            if self._tiny and step.eventful:
+                said = "  ".join(part for part in (step.verdict, style.say(_state(step))) if part)
+                beside.insert(0, (said, step.verdict))
             for said, color in beside:
-                if color == "dim" and step.reason in PLAIN and not said.startswith("windows"):
+                if said == style.say(step.why) and step.reason in ORDINARY:
                     continue
                 for line in wrap(said, self._why):
                     yield " " * self._indent + style.paint(line, color)
         if events:
             for told in step.events:
-                for number_, line in enumerate(wrap(style.say(told.text), max(0, style.width - self._indent))):
+                for number_, line in enumerate(wrap(style.say(told.text), max(0, style.width - self._indent - 2))):
                     yield " " * (self._indent + 2 * bool(number_)) + style.paint(line, "dim")
 
     def fold(self, run: Fold) -> Iterator[str]:
         """Ordinary packets in one line."""
         style = self._style
         since = self._since(run.first.since_ns)
-        said = style.say(run.words(arrows=(ARROWS["original"][style.ascii], ARROWS["reply"][style.ascii])))
+        said = style.say(run.words(arrows=self._arrows(run.first.connection)))
         indent = self._number + 1 + self._time + 1
         letter = pad(run.first.connection, self._letter) + " " if self._several else ""
         line = f"{' ' * self._number} {since.rjust(self._time)} {letter}{style.say('·')} {said}, nothing changes"

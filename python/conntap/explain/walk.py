@@ -1,7 +1,7 @@
 """One walk over capture files with the engine: events and traced packets, part by part, and the table at the end.
 
-A story needs two walks that agree. `Capture` hands on events where there are any; here each part of the file is handed on,
-so that what was traced of a long transfer need not be kept until its end.
+A story needs two walks that agree. `Capture` hands on events where there are any; here each part of the file is
+handed on, so that what was traced of a long transfer need not be kept until its end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from conntap.files import LINKTYPE_NETLINK, open_files
 from conntap.tracker import Tracker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from conntap.files import File
     from conntap.tracker import Setup
@@ -48,7 +48,7 @@ class Part(NamedTuple):
 
 
 @contextmanager
-def spooled(paths: Sequence[str | os.PathLike[str]]) -> Iterator[list[str]]:
+def spooled(paths: Sequence[str | os.PathLike[str]]) -> Generator[list[str]]:
     """Name files that can be read more than once: standard input and pipes are copied to temporary ones.
 
     Raises:

@@ -104,13 +104,15 @@ def _offer(data: bytes) -> _Offer | None:
         if data[at : at + len(_MESSAGE)].upper() != _MESSAGE:
             return None
         at += len(_MESSAGE)
-    # Only the first text of the message counts, and only its start.
-    at = data.find(b" :", at)
-    if at < 0 or at >= end - _FROM_TEXT or not data.startswith(_DCC, at + 2):
-        return None
-    at += 2 + len(_DCC)
-    kind = next((kind for kind in _KINDS if data.startswith(kind, at)), None)
-    return None if kind is None else _arguments(data, at + len(kind))
+    while True:
+        # Only the first text of the message counts, and only its start; behind one of no known kind the next.
+        at = data.find(b" :", at)
+        if at < 0 or at >= end - _FROM_TEXT or not data.startswith(_DCC, at + 2):
+            return None
+        at += 2 + len(_DCC)
+        kind = next((kind for kind in _KINDS if data.startswith(kind, at)), None)
+        if kind is not None:
+            return _arguments(data, at + len(kind))
 
 
 def _arguments(data: bytes, at: int) -> _Offer | None:

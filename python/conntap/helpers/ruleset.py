@@ -69,7 +69,7 @@ def from_ruleset(text: str) -> Found:
             faults.append(f"rule with handle {rule.get('handle')}: not looked at: {', '.join(ignored)}")
     if not assignments:
         reason = faults[0] if faults else "no rule says `ct helper set`"
-        raise UsageError(f"the rule set assigns no helper: {reason}", hint="say --helper NAME=PROTOCOL/PORT instead")
+        raise UsageError(f"no helper is assigned: {reason}", hint="say --helper NAME=PROTOCOL/PORT instead")
     return Found(tuple(dict.fromkeys(assignments)), tuple(faults))
 
 
@@ -77,7 +77,7 @@ def _listed(text: str) -> list[Json]:
     try:
         listed = json.loads(text)["nftables"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UsageError("this is no rule set", hint="make it with: nft -j list ruleset > FILE") from error
+        raise UsageError("no rule set of nft", hint="make it with: nft -j list ruleset > FILE") from error
     return [_dict(item) for item in _list(listed)]
 
 

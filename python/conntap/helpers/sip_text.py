@@ -162,7 +162,7 @@ class Text:
 
     def begins(self, word: bytes) -> bool:
         """Does the message begin with *word*, which is in lower case?"""
-        return self._lower.startswith(word, self.start)
+        return self._lower.startswith(word, self.start, self.end)
 
     def requests(self, method: bytes) -> bool:
         """Is it a request with this method, which is in lower case?"""

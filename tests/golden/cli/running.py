@@ -82,4 +82,6 @@ class Running:
 
 def call(*words: str, under: tuple[str, ...] = (), **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run([*under, *COMMAND, *words], capture_output=True, text=True, timeout=DEADLINE, **options)
+    return subprocess.run(
+        [*under, *COMMAND, *words], **{"capture_output": True, "text": True, "timeout": DEADLINE, **options}
+    )

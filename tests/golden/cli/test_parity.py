@@ -42,7 +42,7 @@ def refused(*words: str) -> str:
         ((FILE, "--snat", "10.0.0.1"), "'10.0.0.1' is no NAT rule"),
         ((FILE, "--snat", "mark 7 to 10.0.0.1"), "'mark 7' cannot be told to the kernel"),
         ((FILE, "--sysctl", "a=0"), "invalid value for '--sysctl': 'a=0' is no setting: say nf_conntrack_tcp_loose=0"),
-        ((EXISTS,), f"{EXISTS}: not a pcap file"),
+        ((EXISTS,), f"{EXISTS} is neither pcap, pcapng nor a recording (it begins with 23 20 53 61)"),
     ],
 )  # fmt: skip
 def test_wrong_use_is_told_in_a_line_with_status_2(words, says):

@@ -42,6 +42,16 @@ def test_every_kind_of_offer_counts(kind):
     assert ports(message(f"{kind} chat {MINE} 5001")) == [5001]
 
 
+@pytest.mark.parametrize("text", [" :\x01DCC ", " :\x01DCC SING :\x01DCC DANCE :\x01DCC "])
+def test_behind_an_offer_of_no_known_kind_the_next_one_counts(text):
+    assert ports(f"PRIVMSG bob{text} :\x01DCC SEND f {MINE} 5001 100\x01\r\n".encode()) == [5001]
+
+
+def test_behind_an_offer_that_is_forged_or_makes_no_sense_none_counts():
+    for first in ("SEND f 1 5001 100", f"SEND f {MINE} 0 100", "SEND f x"):
+        assert ports(f"PRIVMSG bob :\x01DCC {first} :\x01DCC SEND f {MINE} 5002 100\x01\r\n".encode()) == []
+
+
 @pytest.mark.parametrize("head", ["privmsg bob :", "\r\n \r\nPRIVMSG #channel :", "PRIVMSG  :"])
 def test_the_message_may_begin_so(head):
     assert ports(message(f"SEND f {MINE} 5001 100", head=head)) == [5001]

@@ -100,7 +100,7 @@ class TestConditions:
             (meta("nfproto", "ipv4"), match("tcp", "dport", 21), {"ct helper": "f6"}),
             (meta("nfproto", "ipv6"), match("tcp", "dport", 6667), {"ct helper": "i"}),
         ):
-            with pytest.raises(UsageError, match="assigns no helper"):
+            with pytest.raises(UsageError, match="no helper is assigned"):
                 read(*rule)
 
     def test_the_state_does_not_matter(self):
@@ -159,7 +159,7 @@ def test_a_rule_that_cannot_be_followed_is_told_and_the_others_count(rule, what)
     [fault] = found.faults
     assert fault.startswith("rule with handle 1: ")
     assert what in fault
-    with pytest.raises(UsageError, match="assigns no helper: rule with handle 1"):
+    with pytest.raises(UsageError, match="no helper is assigned: rule with handle 1"):
         from_ruleset(text_of(rule))
 
 

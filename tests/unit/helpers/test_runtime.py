@@ -251,12 +251,12 @@ class TestChanges:
         tracker.engine.forward_packets()
         talk = Talk(tracker, dport=PORT).open()
         talk.say(0, b"short")
-        sent = IP(tracker.engine.forwarded)
+        sent = IP(tracker.engine.forwarded[0])
         assert bytes(sent["TCP"].payload) == b"much longer"
         assert sent.len == len(sent)
         assert checksums(sent) == checksums(IP(without_checksums(sent)))
         talk.say(0, b"next")
-        assert IP(tracker.engine.forwarded)["TCP"].seq == sent["TCP"].seq + len(b"much longer")
+        assert IP(tracker.engine.forwarded[0])["TCP"].seq == sent["TCP"].seq + len(b"much longer")
 
     def test_what_would_become_too_long_is_dropped(self):
         _, verdict = ask(lambda _, packet: packet.mangle(0, 1, bytes(65_535)))
@@ -271,15 +271,15 @@ class TestChanges:
         tracker.engine.forward_packets()
         talk = Talk(tracker, dport=PORT).open()
         talk.say(0, b"first")
-        before = IP(tracker.engine.forwarded)["TCP"].seq
+        before = IP(tracker.engine.forwarded[0])["TCP"].seq
         talk.say(0, b"second")
-        assert IP(tracker.engine.forwarded)["TCP"].seq == before + 5 + 100
+        assert IP(tracker.engine.forwarded[0])["TCP"].seq == before + 5 + 100
 
     def test_the_port_in_the_header_can_be_changed(self):
         tracker = tracker_with(helper_of(lambda _, packet: packet.set_dport(5061)))
         tracker.engine.forward_packets()
         tracker.packet(START_NS, udp(CLIENT, 1, SERVER, PORT))
-        assert IP(tracker.engine.forwarded).dport == 5061
+        assert IP(tracker.engine.forwarded[0]).dport == 5061
 
     def test_the_connection_can_be_given_time(self):
         def act(_, packet):

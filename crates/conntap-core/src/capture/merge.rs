@@ -35,6 +35,7 @@ pub struct Merge {
 struct Input {
     reader: Reader,
     ended: bool,
+    ahead_ns: i64,
 }
 
 impl Merge {
@@ -62,6 +63,14 @@ impl Merge {
         }
     }
 
+    /// Say that an input's clock is ahead by so much: its frames take the time that the others had. Before the first
+    /// frame.
+    pub fn set_ahead_ns(&mut self, input: usize, ahead_ns: i64) {
+        if let Some(input) = self.inputs.get_mut(input) {
+            input.ahead_ns = ahead_ns;
+        }
+    }
+
     /// The reader of an input, for its counters.
     #[must_use]
     pub fn reader(&self, input: usize) -> Option<&Reader> {
@@ -75,7 +84,7 @@ impl Merge {
         while let Some(&at) = self.waiting.last() {
             let Some(input) = self.inputs.get_mut(at) else { break };
             match input.reader.peek_ns() {
-                Some(Ok(time_ns)) => self.heads.push(Reverse((time_ns, at))),
+                Some(Ok(time_ns)) => self.heads.push(Reverse((time_ns.saturating_sub(input.ahead_ns), at))),
                 Some(Err(error)) => return Next::Error(at, error),
                 None if !input.ended => return Next::Need(at),
                 None => {
@@ -88,8 +97,10 @@ impl Merge {
         }
         let Some(Reverse((_, at))) = self.heads.pop() else { return Next::End };
         self.waiting.push(at);
-        match self.inputs.get_mut(at).and_then(|input| input.reader.next()) {
-            Some(Ok(frame)) => Next::Frame(at, frame),
+        let Some(input) = self.inputs.get_mut(at) else { return Next::End };
+        let ahead_ns = input.ahead_ns;
+        match input.reader.next() {
+            Some(Ok(frame)) => Next::Frame(at, Frame { time_ns: frame.time_ns.saturating_sub(ahead_ns), ..frame }),
             Some(Err(error)) => Next::Error(at, error),
             None => Next::Need(at),
         }

@@ -11,7 +11,7 @@ use crate::packet::{Packet, PacketError, decode};
 use crate::wire::constants::*;
 
 /// Packets in a group.
-const GROUP: usize = 16;
+const GROUP: usize = 32;
 
 /// A packet's key and hash, found ahead of time.
 #[derive(Clone, Copy, Debug)]

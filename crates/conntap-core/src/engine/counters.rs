@@ -1,5 +1,7 @@
 //! What the engine met, by name.
 
+use crate::packet::PacketError;
+
 /// Numbers of packets unless said otherwise. Nothing is left out in silence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -10,8 +12,8 @@ pub struct Counters {
     /// Fragments that were kept, and those that were thrown away.
     pub fragments_queued: u64,
     pub fragments_dropped: u64,
-    /// Frames that the IP layer drops, or that hold no IP.
-    pub not_ip: u64,
+    /// Frames that hold no IP, or that the IP layer drops: by [`PacketError::counter`].
+    pub refused: [u64; PacketError::COUNTERS.len()],
     /// Truncated by the capture: tracked as far as the bytes go.
     pub cut: u64,
     /// Flows entered.
@@ -38,14 +40,13 @@ pub struct Counters {
 impl Counters {
     /// Every counter with its name.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, u64); 17] {
-        [
+    pub fn named(&self) -> Vec<(&'static str, u64)> {
+        let mut named = vec![
             ("packets", self.packets),
             ("invalid", self.invalid),
             ("untracked", self.untracked),
             ("fragments_queued", self.fragments_queued),
             ("fragments_dropped", self.fragments_dropped),
-            ("not_ip", self.not_ip),
             ("cut", self.cut),
             ("flows", self.flows),
             ("early_dropped", self.early_dropped),
@@ -57,7 +58,9 @@ impl Counters {
             ("time_ahead", self.time_ahead),
             ("expectations", self.expectations),
             ("expectations_refused", self.expectations_refused),
-        ]
+        ];
+        named.extend(PacketError::COUNTERS.into_iter().zip(self.refused));
+        named
     }
 }
 

@@ -190,6 +190,7 @@ impl Engine {
             self.suspended = Some(suspended);
             return Some(Step::Ask);
         }
+        self.helped(&suspended, helper);
         let Suspended { direction, state, reason, bytes, adjust, l4_at, .. } = *suspended;
         let mut place = place;
         if self.forward {
@@ -225,6 +226,11 @@ impl Engine {
             Err(why)
         };
         let Some(flow) = self.call_flow() else { return refuse(self, Refused::Full) };
+        let mut as_announced = *wanted;
+        if let Some(port) = self.announced(wanted) {
+            as_announced.key.dport = port;
+        }
+        let wanted = &as_announced;
         let (master, helper) = ((flow.orig, flow.id), flow.helper());
         match self.expects.check(wanted, master.1) {
             Check::Free => {}

@@ -168,11 +168,11 @@ fn words(bytes: &[u8; 16]) -> [u64; 2] {
 }
 
 /// SipHash-1-3 (Aumasson, Bernstein: SipHash: a fast short-input PRF) over 64-bit words.
-struct Sip([u64; 4]);
+pub(crate) struct Sip([u64; 4]);
 
 impl Sip {
     #[inline]
-    fn new([k0, k1]: [u64; 2]) -> Self {
+    pub(crate) fn new([k0, k1]: [u64; 2]) -> Self {
         Self([
             k0 ^ 0x736f_6d65_7073_6575,
             k1 ^ 0x646f_7261_6e64_6f6d,
@@ -182,14 +182,14 @@ impl Sip {
     }
 
     #[inline]
-    fn word(&mut self, word: u64) {
+    pub(crate) fn word(&mut self, word: u64) {
         let [v0, v1, v2, v3] = self.0;
         let [v0, v1, v2, v3] = round([v0, v1, v2, v3 ^ word]);
         self.0 = [v0 ^ word, v1, v2, v3];
     }
 
     #[inline]
-    fn finish(self) -> u64 {
+    pub(crate) fn finish(self) -> u64 {
         let [v0, v1, v2, v3] = self.0;
         let [v0, v1, v2, v3] = round(round(round([v0, v1, v2 ^ 0xff, v3])));
         v0 ^ v1 ^ v2 ^ v3

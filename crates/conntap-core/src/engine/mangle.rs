@@ -54,10 +54,10 @@ impl Suspended {
         }
         put(&mut self.bytes, at, &[0, 0]);
         let Ok(packet) = decode_rebuilt(&self.bytes) else { return };
-        let mut sum = !checksum::l4_sum(&packet);
-        if sum == 0 && self.l4proto == IPPROTO_UDP {
-            sum = 0xffff;
-        }
+        let sum = match !checksum::l4_sum(&packet) {
+            0 => 0xffff, // TCP's as well: skb_checksum_help
+            sum => sum,
+        };
         put(&mut self.bytes, at, &sum.to_be_bytes());
     }
 }

@@ -5,14 +5,15 @@
 //! [`Engine::packet`] stops and [`Engine::resume`] goes on.
 //!
 //! Reading order: [`process`] (a packet's way) → [`track`] and the protocols ([`tcp`], `udp`, `icmp`, [`sctp`]) →
-//! [`expect`] and [`helper`] → `nat` → `events`. Source of all rules: Linux 6.18, net/netfilter/nf_conntrack_*.c.
+//! [`expect`] and [`helper`] → `nat` → `events` → `refragment`. Source of all rules: Linux 6.18,
+//! net/netfilter/nf_conntrack_*.c.
 
 pub mod ahead;
 mod check;
 mod counters;
 mod events;
 pub mod expect;
-mod extract;
+pub(crate) mod extract;
 pub mod flow;
 pub mod helper;
 mod icmp;
@@ -22,8 +23,10 @@ mod lifetime;
 mod mangle;
 pub mod nat;
 pub mod process;
+mod refragment;
 mod rewrite;
 mod sctp;
+mod seen;
 pub mod settings;
 mod table;
 pub mod tcp;
@@ -44,6 +47,7 @@ use expect::Expects;
 use helper::{Assignment, Helper, Suspended};
 pub use key::{Direction, Key};
 pub use process::{Input, Step};
+use refragment::Arrived;
 pub use settings::Settings;
 pub use table::Slot;
 use table::Table;
@@ -71,6 +75,8 @@ pub struct Engine {
     /// Somebody plays the rules.
     rules: bool,
     forwarded: Vec<u8>,
+    /// How the packet at hand came, if it came in fragments.
+    arrived: Option<Box<Arrived>>,
     /// By which the packet at hand comes and goes.
     interfaces: (u32, u32),
     /// The checksum of the packet at hand is looked at.
@@ -102,6 +108,7 @@ impl Engine {
             forward: false,
             rules: false,
             forwarded: Vec::new(),
+            arrived: None,
             interfaces: (0, 0),
             verify: true,
             last: None,
@@ -146,12 +153,6 @@ impl Engine {
     /// From now on make each packet as the gateway would send it: [`Self::forwarded`].
     pub fn forward_packets(&mut self) {
         self.forward = true;
-    }
-
-    /// The last packet as the gateway sends it, from the IP header on; empty where it sends none.
-    #[must_use]
-    pub fn forwarded(&self) -> &[u8] {
-        &self.forwarded
     }
 
     /// The flow that the last packet belongs to, unless it has ended.

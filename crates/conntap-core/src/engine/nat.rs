@@ -1,5 +1,8 @@
 //! NAT: which connections are translated, and to what.
 //!
+//! Either the engine is the gateway and decides by rules, or a gateway was captured on both sides and what it did is
+//! known ([`Engine::learn`], from [`crate::pairing`]).
+//!
 //! Source: kernel net/netfilter/nf_nat_core.c (6.18), nf_nat_masquerade.c, nf_nat_helper.c.
 
 use std::collections::BTreeMap;
@@ -8,6 +11,7 @@ use super::Engine;
 use super::expect::{Expect, Function};
 use super::flow::Flow;
 use super::key::{Direction, Key};
+use super::seen::Seen;
 use crate::filter::Filter;
 use crate::wire::constants::*;
 
@@ -56,6 +60,8 @@ pub(super) struct Nat {
     pub rules: Vec<Rule>,
     /// Flows by source and id, newest last.
     by_source: BTreeMap<(Source, u32), Key>,
+    /// What a gateway was seen to do.
+    pub seen: Option<Seen>,
 }
 
 fn source_of(orig: &Key) -> Source {
@@ -65,7 +71,7 @@ fn source_of(orig: &Key) -> Source {
 impl Nat {
     #[inline]
     pub fn is_on(&self) -> bool {
-        !self.rules.is_empty()
+        !self.rules.is_empty() || self.seen.as_ref().is_some_and(Seen::translates)
     }
 
     fn note(&mut self, flow: &Flow) {
@@ -94,14 +100,21 @@ impl Engine {
 
     /// Translate a new flow's destination, then its source. Source: nf_nat_inet_fn.
     pub(super) fn nat_new(&mut self, flow: &mut Flow, came_by: u32, goes_by: u32) {
+        if let Some(left) = self.left_as(flow) {
+            return self.translate_as(flow, &left);
+        }
         for (manip, done, interface) in
             [(Manip::Destination, IPS_DST_NAT_DONE, came_by), (Manip::Source, IPS_SRC_NAT_DONE, goes_by)]
         {
             if flow.has(done) {
                 continue; // its expectation said how
             }
-            let range = self.rule_for(flow, manip, interface).unwrap_or_else(|| stay(flow, manip));
-            self.setup(flow, manip, &range);
+            match self.rule_for(flow, manip, interface) {
+                Some(range) => self.setup(flow, manip, &range),
+                // The gateway did what it did: no port is looked for.
+                None if self.nat.seen.is_some() => flow.status |= done,
+                None => self.setup(flow, manip, &stay(flow, manip)),
+            }
         }
     }
 

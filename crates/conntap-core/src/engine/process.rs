@@ -10,6 +10,7 @@ use super::flow::{Extra, Flow, event};
 use super::helper::{Stage, Suspended};
 use super::icmp::{self, Class};
 use super::key::{Direction, Key};
+use super::refragment::Arrived;
 use super::rewrite;
 use super::seconds;
 use super::table::Slot;
@@ -73,7 +74,12 @@ impl Engine {
     /// A frame that holds no packet for the IP layer.
     pub fn refused(&mut self, error: PacketError) -> Outcome {
         count(&mut self.counters.packets);
-        count(&mut self.counters.not_ip);
+        if let Some(refused) = self.counters.refused.get_mut(error.counter()) {
+            count(refused);
+        }
+        self.forwarded.clear();
+        self.arrived = None;
+        self.last = None;
         Outcome { state: State::Unseen, reason: Reason::Ip(error), dropped: true, flow: None }
     }
 
@@ -86,6 +92,7 @@ impl Engine {
             count(&mut self.counters.cut);
         }
         self.forwarded.clear();
+        self.arrived = None;
         self.last = None;
         self.interfaces = (input.came_by, input.goes_by);
         self.verify = self.settings.checksum && !input.verified;
@@ -109,8 +116,14 @@ impl Engine {
     fn fragment(&mut self, input: &Input<'_>) -> Step {
         let unseen = |reason| Step::Done(Outcome { state: State::Unseen, reason, dropped: true, flow: None });
         match self.fragments.push(&input.packet, self.now_ns) {
-            Reassembled::Whole(bytes) => match decode_rebuilt(&bytes) {
-                Ok(packet) => self.whole(&packet, input.zone),
+            Reassembled::Whole(datagram) => match decode_rebuilt(&datagram.bytes) {
+                Ok(packet) => {
+                    if self.forward {
+                        let arrived = Arrived::new(datagram.pieces, &packet, self.verify);
+                        self.arrived = Some(Box::new(arrived));
+                    }
+                    self.whole(&packet, input.zone)
+                }
                 Err(error) => unseen(Reason::Ip(error)),
             },
             Reassembled::Queued => {
@@ -171,13 +184,19 @@ impl Engine {
         if packet.dst != flow.tuple(direction).dst {
             return self.invalid(packet, Reason::QuoteElsewhere);
         }
-        let mut dropped = false;
+        let (id, mut dropped) = (flow.id, false);
         self.last = Some(slot);
         if self.forward {
-            self.forwarded = packet.ip.to_vec();
-            dropped = rewrite::translate_error(&mut self.forwarded, packet, flow, direction).is_none();
+            let mut bytes = packet.ip.to_vec();
+            match rewrite::translate_error(&mut bytes, packet, flow, direction) {
+                Some(written) => {
+                    self.wrote(written);
+                    self.forwarded = bytes;
+                }
+                None => dropped = true,
+            }
         }
-        let flow = Some((flow.id, direction));
+        let flow = Some((id, direction));
         Step::Done(Outcome { state: State::Related, reason: Reason::ErrorAboutFlow, dropped, flow })
     }
 
@@ -318,7 +337,8 @@ impl Engine {
         if self.forward {
             self.forwarded = packet.ip.to_vec();
             if let Some(flow) = self.table.get(slot) {
-                let _ = rewrite::translate(&mut self.forwarded, packet, flow, found.direction);
+                let translated = rewrite::translate(&mut self.forwarded, packet, flow, found.direction);
+                self.wrote(translated.unwrap_or_default());
             }
         }
         let id = self.destroy(slot).map_or(0, |flow| flow.id);
@@ -353,9 +373,8 @@ impl Engine {
                 adjust = flow.has(IPS_SEQ_ADJUST);
                 rewrite::translate(&mut bytes, packet, flow, direction)
             });
-            if translated.is_none() {
-                return self.untranslated(found);
-            }
+            let Some(written) = translated else { return self.untranslated(found) };
+            self.wrote(written);
             self.forwarded = bytes;
         }
         let helper = self.flow_mut(&mut found.place).and_then(|flow| flow.helper());
@@ -411,7 +430,8 @@ impl Engine {
     pub(super) fn adjust_forwarded(&mut self, place: &mut Place, direction: Direction, l4_at: usize) {
         let mut bytes = std::mem::take(&mut self.forwarded);
         if let Some(flow) = self.flow_mut(place) {
-            rewrite::adjust_sequence(&mut bytes, l4_at, flow, direction);
+            let written = rewrite::adjust_sequence(&mut bytes, l4_at, flow, direction);
+            self.wrote(written);
         }
         self.forwarded = bytes;
     }
@@ -425,6 +445,7 @@ impl Engine {
                 Some(slot) => slot,
                 None => {
                     count(&mut self.counters.insert_failed);
+                    self.forwarded.clear();
                     let reason = Reason::TupleTaken;
                     return Step::Done(Outcome { state: found.state, reason, dropped: true, flow: None });
                 }

@@ -25,23 +25,24 @@ fn target(flow: &Flow, direction: Direction) -> Option<Key> {
     flow.tuple(direction.other()).inverse()
 }
 
-/// Translate a packet of a flow: both ends, as far as the flow is translated. None: it is too short for that, and the
-/// gateway drops it. Source: nf_nat_packet.
-pub fn translate(bytes: &mut [u8], packet: &Packet<'_>, flow: &Flow, direction: Direction) -> Option<()> {
+/// Translate a packet of a flow: both ends, as far as the flow is translated; gives how far into the packet that
+/// reached. None: it is too short for that, and the gateway drops it. Source: nf_nat_packet.
+pub fn translate(bytes: &mut [u8], packet: &Packet<'_>, flow: &Flow, direction: Direction) -> Option<usize> {
     if !flow.is_natted() {
-        return Some(());
+        return Some(0);
     }
     let target = target(flow, direction)?;
     let layout = Layout { ip_at: 0, l4_at: usize::from(packet.l4_at), family: packet.family, l4proto: packet.l4proto };
     let (source, destination) = ends(flow, direction);
+    let mut end = 0;
     // In the order of the hooks: the destination before routing, the source behind it.
     if destination {
-        apply(bytes, layout, &target, false)?;
+        end = apply(bytes, layout, &target, false)?;
     }
     if source {
-        apply(bytes, layout, &target, true)?;
+        end = apply(bytes, layout, &target, true)?;
     }
-    Some(())
+    Some(end)
 }
 
 /// Which ends of a packet of that direction are translated.
@@ -53,11 +54,11 @@ fn ends(flow: &Flow, direction: Direction) -> (bool, bool) {
     }
 }
 
-/// Translate an ICMP error and what it quotes; None: the gateway drops it. `direction` is the error's own.
-/// Source: nf_nat_icmp_reply_translation.
-pub fn translate_error(bytes: &mut [u8], packet: &Packet<'_>, flow: &Flow, direction: Direction) -> Option<()> {
+/// Translate an ICMP error and what it quotes; gives how far into the packet that reached. None: the gateway drops it.
+/// `direction` is the error's own. Source: nf_nat_icmp_reply_translation.
+pub fn translate_error(bytes: &mut [u8], packet: &Packet<'_>, flow: &Flow, direction: Direction) -> Option<usize> {
     if !flow.is_natted() {
-        return Some(());
+        return Some(0);
     }
     let l4_at = usize::from(packet.l4_at);
     let kind = bytes.get(l4_at).copied()?;
@@ -74,16 +75,17 @@ pub fn translate_error(bytes: &mut [u8], packet: &Packet<'_>, flow: &Flow, direc
     };
     let outer = Layout { ip_at: 0, l4_at, family: packet.family, l4proto: packet.l4proto };
     let (source, destination) = ends(flow, direction);
+    let mut end = inner.l4_at;
     for (wanted, is_source) in [(destination, false), (source, true)] {
         if wanted {
             // The quoted packet went the other way: its other end is what is translated.
-            apply(bytes, inner, &quoted_target, !is_source)?;
+            end = apply(bytes, inner, &quoted_target, !is_source)?;
             put(bytes, l4_at.saturating_add(2), &[0, 0]);
             rewrite_address(bytes, outer, &target, is_source);
             sum_icmp(bytes, l4_at);
         }
     }
-    Some(())
+    Some(end)
 }
 
 /// The checksum of an ICMP message, over what the packet holds now.
@@ -94,20 +96,26 @@ fn sum_icmp(bytes: &mut [u8], l4_at: usize) {
     put(bytes, l4_at.saturating_add(2), &sum.to_be_bytes());
 }
 
-/// Rewrite one end of a packet: port, then address. Source: nf_nat_manip_pkt.
-fn apply(bytes: &mut [u8], layout: Layout, target: &Key, source: bool) -> Option<()> {
+/// Rewrite one end of a packet: port, then address; gives where the headers end that this touches.
+/// Source: nf_nat_manip_pkt.
+fn apply(bytes: &mut [u8], layout: Layout, target: &Key, source: bool) -> Option<usize> {
     let needs = match layout.l4proto {
         IPPROTO_TCP | IPPROTO_UDP | IPPROTO_UDPLITE | IPPROTO_SCTP | IPPROTO_ICMP | IPPROTO_ICMPV6 | IPPROTO_GRE => 8,
         _ => 0,
     };
-    bytes.len().checked_sub(layout.l4_at).filter(|have| *have >= needs)?;
+    let have = bytes.len().checked_sub(layout.l4_at).filter(|have| *have >= needs)?;
+    let touched = match layout.l4proto {
+        IPPROTO_TCP if have >= 20 => 20,
+        IPPROTO_SCTP if have >= 12 => 12,
+        _ => needs,
+    };
     let (old, new) = address_change(bytes, layout, target, source);
     if layout.l4proto == IPPROTO_GRE && !source && bytes.get(layout.l4_at.saturating_add(1))? & 7 > 1 {
         return None; // a version that nobody knows to translate
     }
     rewrite_port(bytes, layout, target, source, &old, &new);
     rewrite_address(bytes, layout, target, source);
-    Some(())
+    Some(layout.l4_at.saturating_add(touched))
 }
 
 fn address_at(layout: Layout, source: bool) -> (usize, usize) {
@@ -209,25 +217,27 @@ fn rewrite_icmp(bytes: &mut [u8], layout: Layout, target: &Key, old_ip: &[u8], n
     put(bytes, id_at, &new);
 }
 
-/// Shift a segment's numbers as the flow's adjustments say. Source: nf_ct_seq_adjust.
-pub fn adjust_sequence(bytes: &mut [u8], l4_at: usize, flow: &Flow, direction: Direction) {
-    let Some([original, reply]) = flow.extra.as_ref().and_then(|extra| extra.seq_adj) else { return };
+/// Shift a segment's numbers as the flow's adjustments say; gives how far into the packet that reached.
+/// Source: nf_ct_seq_adjust.
+pub fn adjust_sequence(bytes: &mut [u8], l4_at: usize, flow: &Flow, direction: Direction) -> usize {
+    let Some([original, reply]) = flow.extra.as_ref().and_then(|extra| extra.seq_adj) else { return 0 };
     let (this, other) = match direction {
         Direction::Original => (original, reply),
         Direction::Reply => (reply, original),
     };
-    let Some(header) = bytes.get(l4_at..).and_then(|rest| rest.first_chunk::<20>()).copied() else { return };
+    let Some(header) = bytes.get(l4_at..).and_then(|rest| rest.first_chunk::<20>()).copied() else { return 0 };
     let [_, _, _, _, s0, s1, s2, s3, a0, a1, a2, a3, offset, flags, ..] = header;
     let seq = u32::from_be_bytes([s0, s1, s2, s3]);
     let shift = if after(seq, this.correction_pos) { this.offset_after } else { this.offset_before };
     replace32(bytes, l4_at, l4_at.saturating_add(4), seq.wrapping_add(shift.cast_unsigned()));
     if flags & 0x10 == 0 {
-        return;
+        return l4_at.saturating_add(20);
     }
     let ack = u32::from_be_bytes([a0, a1, a2, a3]);
     replace32(bytes, l4_at, l4_at.saturating_add(8), unshifted(ack, &other));
     let end = l4_at.saturating_add(usize::from(offset >> 4).saturating_mul(4));
     adjust_sack(bytes, l4_at, end.min(bytes.len()), &other);
+    end
 }
 
 /// A number that acknowledges the other side's shifted ones, as that side knows it.

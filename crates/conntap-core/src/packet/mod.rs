@@ -16,7 +16,7 @@ mod link;
 
 pub use checksum::{Checksum, verify_l4};
 pub use error::PacketError;
-pub use fragments::{FragmentCounters, FragmentError, Limits, Reassembled, Reassembler};
+pub use fragments::{Datagram, FragmentCounters, FragmentError, Limits, Piece, Pieces, Reassembled, Reassembler};
 pub use ip::{decode_ip, decode_quoted, decode_rebuilt};
 pub use link::decode;
 

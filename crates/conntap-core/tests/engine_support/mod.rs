@@ -49,6 +49,11 @@ impl Bench {
         number
     }
 
+    /// The packet that the gateway sends.
+    pub fn sent(&self) -> Vec<u8> {
+        self.engine.forwarded().next().unwrap().into_owned()
+    }
+
     /// Let time go by.
     pub fn wait(&mut self, seconds: f64) -> &mut Self {
         #[allow(clippy::cast_possible_truncation)]

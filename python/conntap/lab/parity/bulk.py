@@ -36,9 +36,6 @@ WIDTH: Final = 8
 #: The gateway's devices, by side.
 DEVICES: Final = ("r0", "r1")
 SYSCTLS: Final = {"netfilter/nf_conntrack_acct": 1}
-#: Kinds of which events and states are compared, and not the packets that leave: the engine does not cut a datagram
-#: into pieces again.
-FORWARDED_OTHERWISE: Final = frozenset({"fragments", "nat-fragments"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +187,7 @@ class Kernel:
             now = time.time_ns()
             answer = self._subject.packet(now, sent.side, sent.ip)
             # What the gateway's own IP layer keeps says nothing of tracking.
-            unknown = (turn.marked and not answer.forwarded) or turn.kind in FORWARDED_OTHERWISE
+            unknown = turn.marked and not answer.forwarded
             kept = replace(answer, forwarded=None) if unknown else answer
             run.steps.append(Step(Packet(len(run.steps) + 1, now, sent.side, sent.ip), now, kept))
             sent = weave.next(answer.forwarded or ())

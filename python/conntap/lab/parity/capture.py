@@ -1,4 +1,4 @@
-"""A capture file as packets with a side each, ready for a gateway: link layers off, padding cut, unfit packets out.
+"""A capture file as packets with a side each, ready for a gateway: unfit packets are left out and counted.
 
 The side of a packet is LEFT when its source is a host that is said to be there, else when its source spoke first of
 the two hosts that it joins.
@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from conntap.lab.errors import LabError
+from conntap import _core
+from conntap.errors import RecordingError
+from conntap.files import LINKTYPE_NETLINK, open_files
 from conntap.lab.parity.subject import LEFT, RIGHT, Packet
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
+    from pathlib import Path
 
 __all__ = ["Capture", "assign_sides", "read", "unforwardable"]
 
 #: MTU of the gateway's devices. An IPv6 packet may have 40 bytes more.
 LONGEST: Final = 65535
 
-#: Link types of pcap. Source: https://www.tcpdump.org/linktypes.html
-ETHERNET: Final = 1
-RAW_IP: Final = (12, 14, 101, 228, 229)
-
-_VLAN_TAGS: Final = (0x8100, 0x88A8, 0x9100)
-_IP: Final = (0x0800, 0x86DD)
+#: Packets taken from the reader at a time, and bytes given to it.
+AT_ONCE: Final = 1024
+CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +38,30 @@ class Capture:
 
 
 def read(path: str | Path, *, left: Collection[bytes] = ()) -> Capture:
-    """Read a pcap file.
+    """Read a capture.
 
     Args:
-        path: the file; Ethernet (with VLAN tags) or raw IP.
+        path: pcap or pcapng, plain, gzip or zstd, of any link type that `conntap replay` reads.
         left: addresses of the hosts on the left, packed; empty for "who spoke first".
 
     Raises:
-        LabError: this is no pcap file, or its link type is not known here.
+        OSError: the file cannot be opened.
+        RecordingError: this is no capture of packets.
     """
-    return assign_sides(_records(Path(path)), left=left)
+    return assign_sides(_records(path), left=left)
 
 
-def assign_sides(records: Iterable[tuple[int, int, bytes]], *, left: Collection[bytes] = ()) -> Capture:
-    """Make packets of (number, time in ns, bytes from the IP header on), leaving out what no router forwards."""
+def assign_sides(records: Iterable[tuple[int, int, bytes, str]], *, left: Collection[bytes] = ()) -> Capture:
+    """Make packets of what no router would refuse.
+
+    Args:
+        records: number, time in ns, bytes from the IP header on, and why there are none.
+        left: as in `read`.
+    """
     found = Capture()
     spoke_first: dict[frozenset[bytes], bytes] = {}
-    for number, time_ns, data in records:
-        ip = _cut(data)
-        reason = unforwardable(ip)
+    for number, time_ns, ip, why in records:
+        reason = why or unforwardable(ip)
         if reason:
             found.skipped[reason] = found.skipped.get(reason, 0) + 1
             continue
@@ -119,48 +123,40 @@ def _unforwardable6(source: bytes, target: bytes) -> str:
     return ""
 
 
-def _cut(data: bytes) -> bytes:
-    """Cut what follows the datagram: an Ethernet frame is padded to 60 bytes."""
-    if len(data) >= 20 and data[0] >> 4 == 4:
-        (total,) = struct.unpack_from(">H", data, 2)
-        return data[:total] if total >= 20 else data
-    if len(data) >= 40 and data[0] >> 4 == 6:
-        (payload,) = struct.unpack_from(">H", data, 4)
-        return data[: payload + 40]
-    return data
+def _records(path: str | Path) -> Iterator[tuple[int, int, bytes, str]]:
+    """Yield the packets of a file: number, time in ns, bytes from the IP header on, and why there are none."""
+    (file,) = open_files([path])
+    if file.linktype == LINKTYPE_NETLINK:
+        file.close()
+        raise RecordingError(f"{path} is a recording of events, not of packets")
+    reader, source = _core.BarePackets(), file.open()
+    word, any_there = "", False
+    try:
+        while word != "end":
+            packets, word, text = reader.take(AT_ONCE)
+            for number, time_ns, ip, why in packets:
+                any_there = True
+                yield number, time_ns, ip, why and _reason(why)
+            if word == "fault" and not any_there:
+                raise RecordingError(f"{path} {text}")
+            if word == "fault":
+                yield 0, 0, b"", "stretches that are no packets"
+            elif word == "need" and (data := source.read(CHUNK)):
+                reader.feed(data)
+            elif word == "need":
+                reader.finish()
+    finally:
+        source.close()
 
 
-def _records(path: Path) -> Iterator[tuple[int, int, bytes]]:
-    """Yield the IP packets of a pcap file. Source: draft-ietf-opsawg-pcap."""
-    data = path.read_bytes()
-    order, unit = _MAGICS.get(data[:4], ("", 0))
-    if not order or len(data) < 24:
-        raise LabError(f"{path}: not a pcap file")
-    (link,) = struct.unpack_from(order + "I", data, 20)
-    at, number = 24, 0
-    while at + 16 <= len(data):
-        seconds, fraction, size, _ = struct.unpack_from(order + "IIII", data, at)
-        frame = data[at + 16 : at + 16 + size]
-        at += 16 + size
-        number += 1
-        yield number, seconds * 1_000_000_000 + fraction * unit, _strip(frame, link & 0xFFFF, path)
+def _reason(counter: str) -> str:
+    """The words for a counter of the reader."""
+    return _REASONS.get(counter, counter.removeprefix("packet_").replace("_", " "))
 
 
-_MAGICS: Final = {
-    b"\xd4\xc3\xb2\xa1": ("<", 1000),
-    b"\xa1\xb2\xc3\xd4": (">", 1000),
-    b"\x4d\x3c\xb2\xa1": ("<", 1),
-    b"\xa1\xb2\x3c\x4d": (">", 1),
+_REASONS: Final = {
+    "packet_not_ip": "not IP",
+    "packet_not_ip_llc": "not IP",
+    "packet_cut": "cut short by the capture",
+    "packet_unknown_linktype": "of a link type that is not read",
 }
-
-
-def _strip(frame: bytes, link: int, path: Path) -> bytes:
-    """Return what follows the link layer; nothing where that is not IP."""
-    if link in RAW_IP:
-        return frame
-    if link != ETHERNET:
-        raise LabError(f"{path}: link type {link} is not read here")
-    at = 12
-    while int.from_bytes(frame[at : at + 2], "big") in _VLAN_TAGS:
-        at += 4
-    return frame[at + 2 :] if int.from_bytes(frame[at : at + 2], "big") in _IP else b""

@@ -66,7 +66,7 @@ class EngineSubject:
         verdict = self.tracker.packet(now_ns, ip, zone=self._zone, came_by=side, goes_by=1 - side)
         return Answer(
             self._events(),
-            [] if verdict.dropped else [self.tracker.engine.forwarded],
+            [] if verdict.dropped else self.tracker.engine.forwarded,
             "" if verdict.state == UNSEEN else verdict.state.lower(),
             self._dump() if self._tables else None,
         )

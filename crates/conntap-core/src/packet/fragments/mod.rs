@@ -48,11 +48,39 @@ impl Default for Limits {
     }
 }
 
+/// A fragment as it lay in its datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Bytes of data.
+    pub len: u32,
+    /// Bytes of headers before them, an IPv6 fragment header included.
+    pub head: u16,
+}
+
+/// How a datagram came, which decides how a router sends it on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pieces {
+    /// In the order of their offsets; together they are the datagram's payload.
+    pub pieces: Vec<Piece>,
+    /// The length of the longest fragment, its headers included.
+    pub longest: u32,
+    /// The identification that all had: 16 bits in IPv4, 32 in IPv6.
+    pub id: u32,
+}
+
+/// Fragments put together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    /// For [`super::decode_rebuilt`]. Cut where one of the fragments was.
+    pub bytes: Vec<u8>,
+    pub pieces: Pieces,
+}
+
 /// What became of a fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reassembled {
-    /// It was the last one missing: the datagram, for [`super::decode_rebuilt`]. Cut where one of its fragments was.
-    Whole(Vec<u8>),
+    /// It was the last one missing.
+    Whole(Datagram),
     /// It waits for others.
     Queued,
     /// Tracking sees this packet as it is: it is no fragment, or an IPv6 fragment that reassembly hands on (a first one
@@ -277,7 +305,7 @@ impl Reassembler {
             *ages = ages.wrapping_add(1);
             let deadline = (now_ns.saturating_add(timeout_ns), *ages);
             deadlines.insert(deadline, key);
-            let mut queue = Queue::new(deadline);
+            let mut queue = Queue::new(key.id, deadline);
             if key.family == AF_INET6 {
                 *ipv6_bytes = ipv6_bytes.saturating_add(QUEUE_COST);
             } else {

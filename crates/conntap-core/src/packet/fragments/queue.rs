@@ -2,7 +2,7 @@
 //! (net/ipv4/inet_fragment.c), whose answer depends on the order in which they came.
 
 use super::super::{Fragment, Packet};
-use super::{FragmentError, QUEUE_COST, fragment_cost};
+use super::{FragmentError, Piece, Pieces, QUEUE_COST, fragment_cost};
 
 /// Fragments that came in order, each right behind the one before: start and end within the datagram's payload.
 ///
@@ -17,9 +17,11 @@ struct Run {
 /// Bytes of the payload: where they belong, how many there are by the header, and where in [`Queue::bytes`] those
 /// that were captured lie.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Piece {
-    pub offset: u32,
-    pub len: u32,
+struct Part {
+    offset: u32,
+    len: u32,
+    /// The length of the headers before them.
+    head: u16,
     at: usize,
     captured: usize,
 }
@@ -36,13 +38,14 @@ pub(super) enum Added {
 /// An incomplete datagram.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
+    pub id: u32,
     /// The time at which it is given up, and its age.
     pub deadline: (i64, u64),
     /// How many fragments its source had sent at its own last one.
     pub source_fragments: u32,
     /// Sorted, disjoint.
     runs: Vec<Run>,
-    pieces: Vec<Piece>,
+    parts: Vec<Part>,
     bytes: Vec<u8>,
     /// The headers of the first fragment, as far as they go unfragmented.
     pub head: Vec<u8>,
@@ -55,18 +58,19 @@ pub(super) struct Queue {
     present: u32,
     /// A bit for each ECN value that came.
     pub ecn: u8,
-    /// The longest fragment, and the longest with DF set: IPv4 header included.
+    /// The longest fragment, its headers included; IPv4: and the longest with DF set.
     pub longest: u32,
     pub longest_df: u32,
 }
 
 impl Queue {
-    pub fn new(deadline: (i64, u64)) -> Self {
+    pub fn new(id: u32, deadline: (i64, u64)) -> Self {
         Self {
+            id,
             deadline,
             source_fragments: 0,
             runs: Vec::new(),
-            pieces: Vec::new(),
+            parts: Vec::new(),
             bytes: Vec::new(),
             head: Vec::new(),
             next_header: (0, 0),
@@ -80,12 +84,12 @@ impl Queue {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
+        self.parts.is_empty()
     }
 
     /// What it costs in the kernel's accounting.
     pub fn cost(&self) -> u64 {
-        self.pieces.iter().fold(QUEUE_COST, |cost, piece| cost.saturating_add(fragment_cost(piece.len)))
+        self.parts.iter().fold(QUEUE_COST, |cost, part| cost.saturating_add(fragment_cost(part.len)))
     }
 
     /// Check a fragment's end against what is known of the datagram's, and remember it.
@@ -111,25 +115,24 @@ impl Queue {
             Added::Waiting => {}
             refused => return refused,
         }
-        let data_at = match fragment.header_at {
-            0 => usize::from(packet.l4_at),
-            at => usize::from(at).saturating_add(super::ipv6::FRAGMENT_LEN),
+        let head = match fragment.header_at {
+            0 => packet.l4_at,
+            at => at.saturating_add(super::ipv6::FRAGMENT_LEN as u16),
         };
-        let data = packet.ip.get(data_at..).unwrap_or_default();
+        let data = packet.ip.get(usize::from(head)..).unwrap_or_default();
         let data = data.get(..usize::try_from(len).unwrap_or(usize::MAX)).unwrap_or(data);
-        self.pieces.push(Piece { offset: fragment.offset, len, at: self.bytes.len(), captured: data.len() });
+        let (at, captured) = (self.bytes.len(), data.len());
+        self.parts.push(Part { offset: fragment.offset, len, head, at, captured });
         self.bytes.extend_from_slice(data);
         if fragment.offset == 0 {
             self.keep_head(packet, fragment);
         }
         self.present = self.present.saturating_add(len);
         self.ecn |= ecn;
-        if fragment.header_at == 0 {
-            let size = len.saturating_add(u32::from(packet.l4_at));
-            self.longest = self.longest.max(size);
-            if packet.ip.get(6).is_some_and(|flags| flags & 0x40 != 0) {
-                self.longest_df = self.longest_df.max(size);
-            }
+        let size = len.saturating_add(u32::from(head));
+        self.longest = self.longest.max(size);
+        if fragment.header_at == 0 && packet.ip.get(6).is_some_and(|flags| flags & 0x40 != 0) {
+            self.longest_df = self.longest_df.max(size);
         }
         let first_came = !self.head.is_empty();
         if first_came && self.last_came && self.present == self.len { Added::Complete } else { Added::Waiting }
@@ -180,16 +183,19 @@ impl Queue {
         }
     }
 
-    /// Append the payload, up to the first byte that no capture has.
-    pub fn payload(&self, out: &mut Vec<u8>) {
-        let mut pieces = self.pieces.clone();
-        pieces.sort_unstable_by_key(|piece| piece.offset);
-        for piece in pieces {
-            let end = piece.at.saturating_add(piece.captured);
-            out.extend_from_slice(self.bytes.get(piece.at..end).unwrap_or_default());
-            if u32::try_from(piece.captured).is_ok_and(|captured| captured < piece.len) {
-                return;
+    /// Append the payload, up to the first byte that no capture has; gives how it came.
+    pub fn payload(&self, out: &mut Vec<u8>) -> Pieces {
+        let mut parts = self.parts.clone();
+        parts.sort_unstable_by_key(|part| part.offset);
+        let mut whole = true;
+        for part in &parts {
+            if whole {
+                let end = part.at.saturating_add(part.captured);
+                out.extend_from_slice(self.bytes.get(part.at..end).unwrap_or_default());
             }
+            whole = whole && u32::try_from(part.captured).is_ok_and(|captured| captured == part.len);
         }
+        let pieces = parts.iter().map(|part| Piece { len: part.len, head: part.head }).collect();
+        Pieces { pieces, longest: self.longest, id: self.id }
     }
 }

@@ -2,12 +2,12 @@
 
 use super::super::checksum::sum;
 use super::super::ipv6::{FRAGMENT, HEADER_LEN};
-use super::FragmentError;
 use super::queue::Queue;
+use super::{Datagram, FragmentError};
 
 /// IPv4: length, fragment field and checksum are set anew (`ip_frag_reasm`). DF stays only where the longest fragment
 /// had it.
-pub(super) fn ipv4(queue: &Queue) -> Result<Vec<u8>, FragmentError> {
+pub(super) fn ipv4(queue: &Queue) -> Result<Datagram, FragmentError> {
     let congestion = congestion(queue.ecn)?;
     let head = u32::try_from(queue.head.len()).unwrap_or(u32::MAX);
     let total = u16::try_from(head.saturating_add(queue.len)).map_err(|_| FragmentError::TooLong)?;
@@ -23,12 +23,12 @@ pub(super) fn ipv4(queue: &Queue) -> Result<Vec<u8>, FragmentError> {
     if let Some(field) = out.get_mut(10..12) {
         field.copy_from_slice(&checksum.to_be_bytes());
     }
-    queue.payload(&mut out);
-    Ok(out)
+    let pieces = queue.payload(&mut out);
+    Ok(Datagram { bytes: out, pieces })
 }
 
 /// IPv6: the fragment header is taken out (`nf_ct_frag6_reasm`).
-pub(super) fn ipv6(queue: &Queue) -> Result<Vec<u8>, FragmentError> {
+pub(super) fn ipv6(queue: &Queue) -> Result<Datagram, FragmentError> {
     let congestion = congestion(queue.ecn)?;
     let between = u32::try_from(queue.head.len().saturating_sub(HEADER_LEN)).unwrap_or(u32::MAX);
     let payload = u16::try_from(between.saturating_add(queue.len)).map_err(|_| FragmentError::TooLong)?;
@@ -42,8 +42,8 @@ pub(super) fn ipv6(queue: &Queue) -> Result<Vec<u8>, FragmentError> {
     if let Some(field) = out.get_mut(at) {
         *field = next;
     }
-    queue.payload(&mut out);
-    Ok(out)
+    let pieces = queue.payload(&mut out);
+    Ok(Datagram { bytes: out, pieces })
 }
 
 /// Where the next-header field that announces the fragment header at `end` stands.

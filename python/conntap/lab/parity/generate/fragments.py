@@ -1,4 +1,4 @@
-"""Fragments (RFC 791, 8200): in order, turned round, overlapping, missing, doubled, tiny, mixed."""
+"""Fragments (RFC 791, 8200): in order, turned round, overlapping, missing, doubled, tiny, uneven, mixed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["FRAGMENT_TROUBLES", "fragments"]
 
 _MORE: Final = 0x2000
+_DONT: Final = 0x4000
 _FRAGMENT_HEADER: Final = 44
+_DESTINATION_OPTIONS: Final = 60
+#: IPv4 options that belong to the first fragment only, and to every one (RFC 791 section 3.1).
+_FIRST_ONLY: Final = b"\x1e\x04\x00\x00"
+_COPIED: Final = b"\x9e\x04\x01\x02"
+#: IPv6 destination options that say nothing, before a fragment header.
+_PADDING: Final = b"\x2c\x00\x01\x04\x00\x00\x00\x00"
 
 
 class Datagrams:
@@ -49,22 +56,51 @@ class Datagrams:
         kind = (8 if opening else 0) if self.site.version == 4 else (128 if opening else 129)
         return icmp(source, destination, kind, 0, struct.pack("!HH", self.ports[0], 1), data)
 
-    def piece(self, side: int, body: bytes, start: int, end: int, *, more: bool | None = None, tos: int = 0) -> bytes:
-        """Bytes *start* to *end* of *body* as a fragment; *start* is a multiple of eight."""
+    def piece(
+        self,
+        side: int,
+        body: bytes,
+        start: int,
+        end: int,
+        *,
+        more: bool | None = None,
+        tos: int = 0,
+        dont: bool = False,
+        head: bytes = b"",
+    ) -> bytes:
+        """Bytes *start* to *end* of *body* as a fragment; *start* is a multiple of eight.
+
+        *dont* sets DF. *head* is IPv4 options, or an IPv6 header of destination options.
+        """
         source, destination = self.site.between(side)
         following = end < len(body) if more is None else more
         part = body[start:end]
         if self.site.version == 4:
-            word = start >> 3 | (_MORE if following else 0)
-            return ip(source, destination, self.protocol, part, ident=self.ident, fragment=word, tos=tos)
-        head = struct.pack("!BBHI", self.protocol, 0, start | following, self.ident)
-        return ip(source, destination, _FRAGMENT_HEADER, part, options=head, tos=tos)
+            word = start >> 3 | (_MORE if following else 0) | (_DONT if dont else 0)
+            return ip(source, destination, self.protocol, part, ident=self.ident, fragment=word, tos=tos, options=head)
+        number = _DESTINATION_OPTIONS if head else _FRAGMENT_HEADER
+        head += struct.pack("!BBHI", self.protocol, 0, start | following, self.ident)
+        return ip(source, destination, number, part, options=head, tos=tos)
 
     def cut(self, side: int, body: bytes) -> list[bytes]:
         """All fragments of *body*, of one random size each time; a new identification number."""
         self.ident = self.ident + 1 & 0xFFFF
         step = self.rng.choice((8, 64, 256, 1400)) if len(body) < 200 else self.rng.choice((256, 512, 1400))
         return [self.piece(side, body, start, start + step) for start in range(0, len(body), step)]
+
+    def cut_unevenly(self, side: int, body: bytes, heads: tuple[bytes, bytes] = (b"", b"")) -> list[bytes]:
+        """Fragments of different sizes, some with DF; *heads*: of the first, and of the others."""
+        self.ident = self.ident + 1 & 0xFFFF
+        dont = self.rng.choice((0.0, 0.5, 1.0))
+        packets: list[bytes] = []
+        start = 0
+        while start < len(body):
+            end = start + self.rng.choice((8, 16, 24, 64, 128, 600, 1400))
+            packets.append(
+                self.piece(side, body, start, end, dont=self.rng.random() < dont, head=heads[1 if start else 0])
+            )
+            start = end
+        return packets
 
     def send(self, side: int, packets: list[bytes]) -> Script[None]:
         """Send them in this order."""
@@ -142,6 +178,27 @@ def _tiny(d: Datagrams) -> Script[None]:
     yield from d.answer()
 
 
+def _uneven(d: Datagrams) -> Script[None]:
+    """Sizes that differ: a router sends the pieces on as they came, or cuts anew."""
+    packets = d.cut_unevenly(d.side, d.body(d.side, d.size()))
+    d.rng.shuffle(packets)
+    yield from d.send(d.side, packets)
+    yield from d.answer()
+
+
+def _headed(d: Datagrams) -> Script[None]:
+    """Headers between IP and the data, in every fragment or in the first only."""
+    head = _PADDING
+    if d.site.version == 4:
+        head = d.rng.choice((_FIRST_ONLY, _COPIED, _FIRST_ONLY + _COPIED, _COPIED + _FIRST_ONLY))
+    heads = d.rng.choice(((head, head), (head, b""), (b"", head)))
+    packets = d.cut_unevenly(d.side, d.body(d.side, d.size()), heads)
+    if d.rng.random() < 0.5:
+        packets.reverse()
+    yield from d.send(d.side, packets)
+    yield from d.answer()
+
+
 def _atomic(d: Datagrams) -> Script[None]:
     """A fragment that is the whole: IPv6 atomic fragments (RFC 6946); IPv4 has none, so an ordinary packet."""
     for side in (d.side, 1 - d.side):
@@ -210,6 +267,8 @@ _TABLE: Final[Table[Datagrams]] = {
     "fragment-duplicate": (5, _duplicate),
     "fragments-overlapping": (7, _overlapping),
     "fragments-tiny": (5, _tiny),
+    "fragments-uneven": (6, _uneven),
+    "fragments-headed": (6, _headed),
     "fragment-atomic": (4, _atomic),
     "fragment-odd-length": (3, _odd_length),
     "fragments-two-ends": (4, _two_ends),

@@ -117,8 +117,10 @@ parity: setup ## the engine against this kernel: 36,000 generated conversations 
 	@scripts/system-packages test
 	$(BIN)/python scripts/parity.py --seed $(SEED)
 
-fuzz: ## coverage-guided fuzzing on the stable toolchain; reports executions, keeps the corpus
+fuzz: setup ## coverage-guided fuzzing on the stable toolchain, packets in bulk, every helper; reports executions
 	fuzz/run.sh
+	cd fuzz && cargo run --quiet --release --example bulk -- 10_000_000
+	$(BIN)/python fuzz/helpers.py --seconds 10
 
 valgrind: setup ## Valgrind over the unsafe crate and the binding
 	scripts/valgrind.sh

@@ -2,12 +2,10 @@
 //!
 //! Source: kernel net/netfilter/nf_conntrack_expect.c.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use hashbrown::HashTable;
 
 use super::key::{Direction, Key};
+use super::timers::Timers;
 
 /// How the child of an expectation is translated. Source: the kernel's expectfn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +150,9 @@ pub enum Check {
     Refuse(Refused),
 }
 
+/// Time, id, slot; stale where the expectation's own note differs.
+type Timer = (i64, u32, u32);
+
 /// All expectations.
 #[derive(Debug)]
 pub struct Expects {
@@ -160,7 +161,7 @@ pub struct Expects {
     free: Vec<u32>,
     /// By destination: slots, newest first.
     index: HashTable<(Key, Vec<u32>)>,
-    timers: BinaryHeap<Reverse<(i64, u32, u32)>>,
+    timers: Timers<Timer>,
     len: usize,
 }
 
@@ -174,7 +175,14 @@ fn destination(key: &Key) -> Key {
 
 impl Expects {
     pub fn new(seed: [u64; 2]) -> Self {
-        Self { seed, slots: Vec::new(), free: Vec::new(), index: HashTable::new(), timers: BinaryHeap::new(), len: 0 }
+        Self {
+            seed,
+            slots: Vec::new(),
+            free: Vec::new(),
+            index: HashTable::new(),
+            timers: Timers::new(|(time_ns, ..)| *time_ns),
+            len: 0,
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -235,7 +243,7 @@ impl Expects {
             *place = Some(expect);
         }
         self.len = self.len.saturating_add(1);
-        self.timers.push(Reverse((expires_ns, id, slot)));
+        self.push_timer((expires_ns, id, slot));
         let (seed, hash) = (self.seed, key.hash(self.seed));
         match self.index.find_mut(hash, |(known, _)| *known == key) {
             Some((_, chain)) => chain.insert(0, slot),
@@ -265,22 +273,25 @@ impl Expects {
         let Some(expect) = self.get_mut(slot) else { return };
         expect.expires_ns = expires_ns;
         let id = expect.id;
-        self.timers.push(Reverse((expires_ns, id, slot)));
+        self.push_timer((expires_ns, id, slot));
+    }
+
+    fn push_timer(&mut self, timer: Timer) {
+        let Self { timers, slots, len, .. } = self;
+        timers.push(timer, *len, |timer| counts(slots, timer));
     }
 
     #[inline]
     pub fn next_timer_ns(&self) -> Option<i64> {
-        self.timers.peek().map(|Reverse((at, ..))| *at)
+        self.timers.first().map(|(at, ..)| *at)
     }
 
     /// Take the next timer that is due; returns the expectation that it ends.
     pub fn pop_expired(&mut self, upto_ns: i64) -> Option<(i64, u32)> {
-        while let Some(Reverse((time, id, slot))) = self.timers.peek().copied() {
-            if time > upto_ns {
-                return None;
-            }
+        while let Some(timer) = self.timers.first().copied().filter(|(time, ..)| *time <= upto_ns) {
             self.timers.pop();
-            if self.get(slot).is_some_and(|found| found.id == id && found.expires_ns == time) {
+            if counts(&self.slots, &timer) {
+                let (time, _, slot) = timer;
                 return Some((time, slot));
             }
         }
@@ -290,4 +301,33 @@ impl Expects {
     pub fn iter(&self) -> impl Iterator<Item = &Expect> {
         self.slots.iter().flatten()
     }
+
+    /// Each one is found by its destination and has its timer, and nothing else is held.
+    pub fn verify(&self) -> Result<(), String> {
+        let mut chained = 0_usize;
+        for (key, chain) in &self.index {
+            chained = chained.saturating_add(chain.len());
+            let belongs = |slot: &u32| self.get(*slot).is_some_and(|found| destination(&found.wanted.key) == *key);
+            let mut slots = chain.clone();
+            slots.sort_unstable();
+            slots.dedup();
+            if chain.is_empty() || slots.len() != chain.len() || !chain.iter().all(belongs) {
+                return Err(format!("the chain of {key:?} is {chain:?}"));
+            }
+        }
+        let entries = self.slots.iter().zip(0_u32..).filter_map(|(found, slot)| Some((found.as_ref()?, slot)));
+        self.timers.verify(entries.map(|(found, slot)| (found.expires_ns, found.id, slot)))?;
+        let held = (self.iter().count(), chained, self.slots.len().saturating_sub(self.free.len()));
+        if held == (self.len, self.len, self.len) {
+            Ok(())
+        } else {
+            Err(format!("{} expectations: {held:?}", self.len))
+        }
+    }
+}
+
+/// Is it the one timer that its expectation goes by?
+fn counts(slots: &[Option<Expect>], (time_ns, id, slot): &Timer) -> bool {
+    let found = slots.get(at(*slot)).and_then(Option::as_ref);
+    found.is_some_and(|found| found.id == *id && found.expires_ns == *time_ns)
 }

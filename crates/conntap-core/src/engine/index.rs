@@ -36,6 +36,10 @@ impl Index {
         Self { entries: vec![0; FIRST], len: 0 }
     }
 
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
     pub fn memory(&self) -> usize {
         self.entries.capacity().saturating_mul(size_of::<Entry>())
     }

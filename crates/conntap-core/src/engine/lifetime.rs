@@ -54,16 +54,19 @@ impl Engine {
     }
 
     fn expire_next(&mut self, upto_ns: i64) {
-        let flow_ns = self.table.next_timer_ns().unwrap_or(i64::MAX);
-        let expect_ns = self.expects.next_timer_ns().unwrap_or(i64::MAX);
-        if expect_ns <= flow_ns {
-            if let Some((time_ns, slot)) = self.expects.pop_expired(expect_ns.min(upto_ns)) {
-                self.now_ns = self.now_ns.max(time_ns);
-                self.unexpect(slot, None);
+        match (self.table.next_timer_ns(), self.expects.next_timer_ns()) {
+            (flow_ns, Some(expect_ns)) if flow_ns.is_none_or(|flow_ns| expect_ns <= flow_ns) => {
+                if let Some((time_ns, slot)) = self.expects.pop_expired(expect_ns.min(upto_ns)) {
+                    self.now_ns = self.now_ns.max(time_ns);
+                    self.unexpect(slot, None);
+                }
             }
-        } else if let Some((time_ns, _, slot)) = self.table.pop_expired(flow_ns.min(upto_ns)) {
-            self.now_ns = self.now_ns.max(time_ns);
-            self.destroy(slot);
+            (flow_ns, _) => {
+                if let Some((time_ns, _, slot)) = self.table.pop_expired(flow_ns.unwrap_or(upto_ns).min(upto_ns)) {
+                    self.now_ns = self.now_ns.max(time_ns);
+                    self.destroy(slot);
+                }
+            }
         }
     }
 
@@ -84,16 +87,14 @@ impl Engine {
     /// End a flow: DESTROY, then what hangs on it. Source: nf_ct_delete, nf_ct_destroy.
     pub(super) fn destroy(&mut self, slot: Slot) -> Option<Flow> {
         let mut flow = self.table.remove(slot)?;
-        if self.nat.is_on() {
-            self.nat.forget(&flow);
-        }
         self.tell(|teller, out| teller.ended(out, &flow));
         self.forget_dependents(&mut flow);
         Some(flow)
     }
 
-    /// Expectations of a flow that goes, newest first, and GRE connections of a PPTP session.
+    /// What hangs on a flow that goes: its mapping, expectations (newest first), GRE connections of a PPTP session.
     pub(super) fn forget_dependents(&mut self, flow: &mut Flow) {
+        self.nat.forget(flow);
         let Some(extra) = flow.extra.as_mut() else { return };
         let gre = extra.gre.take();
         let master = (flow.orig.l4proto == IPPROTO_GRE).then_some(extra.master).flatten();
@@ -136,12 +137,12 @@ impl Engine {
         }
     }
 
-    /// Take an expectation out and tell it. `holder`: its master, where that is not in the table yet.
+    /// Take an expectation out and tell it. `holder`: the flow at hand, not in the table yet, which may be its master.
     pub(super) fn unexpect(&mut self, slot: u32, holder: Option<&mut Flow>) -> Option<Expect> {
         let expect = self.expects.remove(slot)?;
         let master = match holder {
-            Some(flow) => Some(flow),
-            None => self.table.slot_of(&expect.master.0, expect.master.1).and_then(|slot| self.table.get_mut(slot)),
+            Some(flow) if flow.id == expect.master.1 => Some(flow),
+            _ => self.table.slot_of(&expect.master.0, expect.master.1).and_then(|slot| self.table.get_mut(slot)),
         };
         if let Some(extra) = master.and_then(|flow| flow.extra.as_mut()) {
             extra.expects.retain(|other| *other != slot);

@@ -9,6 +9,7 @@
 //! net/netfilter/nf_conntrack_*.c.
 
 pub mod ahead;
+mod check;
 mod counters;
 mod events;
 pub mod expect;

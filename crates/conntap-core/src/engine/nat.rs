@@ -17,6 +17,8 @@ use crate::wire::constants::*;
 
 /// How many ports are tried before the search begins anew elsewhere.
 const ATTEMPTS: u32 = 128;
+/// How many flows of one source are looked at for its mapping; the kernel looks at all, however many somebody makes.
+const SAME_SOURCE: usize = 1024;
 
 /// Which end of a connection is translated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +58,8 @@ type Source = ([u8; 16], u16, u8, u8, u16);
 #[derive(Debug, Default)]
 pub(super) struct Nat {
     pub rules: Vec<Rule>,
-    /// Flows by source, newest last.
-    by_source: BTreeMap<Source, Vec<(Key, u32)>>,
+    /// Flows by source and id, newest last.
+    by_source: BTreeMap<(Source, u32), Key>,
     /// What a gateway was seen to do.
     pub seen: Option<Seen>,
 }
@@ -73,18 +75,19 @@ impl Nat {
     }
 
     fn note(&mut self, flow: &Flow) {
-        self.by_source.entry(source_of(&flow.orig)).or_default().push((flow.orig, flow.id));
+        self.by_source.insert((source_of(&flow.orig), flow.id), flow.orig);
     }
 
-    /// A flow has ended.
+    /// A flow has ended, or never came to be.
     pub fn forget(&mut self, flow: &Flow) {
-        let source = source_of(&flow.orig);
-        if let Some(flows) = self.by_source.get_mut(&source) {
-            flows.retain(|(_, id)| *id != flow.id);
-            if flows.is_empty() {
-                self.by_source.remove(&source);
-            }
+        if flow.has(IPS_SRC_NAT_DONE) {
+            self.by_source.remove(&(source_of(&flow.orig), flow.id));
         }
+    }
+
+    /// Which flows' sources are remembered.
+    pub fn noted(&self) -> impl Iterator<Item = (&Key, u32)> {
+        self.by_source.iter().map(|((_, id), orig)| (orig, *id))
     }
 }
 
@@ -200,8 +203,9 @@ impl Engine {
 
     /// The mapping that this source has towards others. Source: find_appropriate_src.
     fn same_source(&self, current: &Key, range: &Range) -> Option<Key> {
-        let flows = self.nat.by_source.get(&source_of(current))?;
-        flows.iter().rev().find_map(|(orig, id)| {
+        let source = source_of(current);
+        let mut flows = self.nat.by_source.range((source, 0)..=(source, u32::MAX)).rev().take(SAME_SOURCE);
+        flows.find_map(|((_, id), orig)| {
             let slot = self.table.slot_of(orig, *id)?;
             let mapped = self.table.get(slot)?.reply().inverse()?;
             let (dst, dport) = (current.dst, current.dport);

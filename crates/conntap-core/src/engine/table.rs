@@ -6,6 +6,7 @@ use super::flow::Flow;
 use super::index::Index;
 use super::key::{Direction, Key};
 use super::timers::Timers;
+use crate::wire::constants::IPS_CONFIRMED;
 
 /// A place in the table.
 pub type Slot = u32;
@@ -21,12 +22,15 @@ pub struct Table {
     /// Slot × 2 + direction.
     index: Index,
     /// (time, flow id, slot); stale where the flow's own note differs.
-    timers: Timers<(i64, u32, Slot)>,
+    timers: Timers<Timer>,
     len: usize,
     next_id: u32,
     /// Where the next search for an entry to drop early begins.
     cursor: Slot,
 }
+
+/// Time, flow id, slot.
+type Timer = (i64, u32, Slot);
 
 const CHUNK: usize = 1024;
 type Chunk = [Option<Flow>; CHUNK];
@@ -71,8 +75,7 @@ impl Table {
 
     #[inline]
     pub fn get(&self, slot: Slot) -> Option<&Flow> {
-        let (chunk, place) = at(slot);
-        self.chunks.get(chunk)?.get(place)?.as_ref()
+        get(&self.chunks, slot)
     }
 
     #[inline]
@@ -144,11 +147,19 @@ impl Table {
             *place = Some(flow);
         }
         self.len = self.len.saturating_add(1);
-        self.timers.push((expires_ns, id, slot));
-        for (key, direction) in [(orig, Direction::Original), (reply, Direction::Reply)] {
-            self.index.insert(key.hash(self.seed), entry(slot, direction));
+        self.push_timer((expires_ns, id, slot));
+        if orig != reply {
+            self.index.insert(orig.hash(self.seed), entry(slot, Direction::Original));
         }
+        // A host that talks to itself by one port: the kernel finds the reply direction (seen on 6.18).
+        self.index.insert(reply.hash(self.seed), entry(slot, Direction::Reply));
         slot
+    }
+
+    #[inline]
+    fn push_timer(&mut self, timer: Timer) {
+        let Self { timers, chunks, len, .. } = self;
+        timers.push(timer, *len, |timer| counts(chunks, timer));
     }
 
     fn new_slot(&mut self) -> Slot {
@@ -183,7 +194,7 @@ impl Table {
         if expires_ns < flow.timer_ns {
             flow.timer_ns = expires_ns;
             let id = flow.id;
-            self.timers.push((expires_ns, id, slot));
+            self.push_timer((expires_ns, id, slot));
         }
     }
 
@@ -206,7 +217,7 @@ impl Table {
             }
             let again = flow.expires_ns;
             flow.timer_ns = again;
-            self.timers.push((again, id, slot));
+            self.push_timer((again, id, slot));
         }
         None
     }
@@ -230,6 +241,41 @@ impl Table {
     pub fn iter(&self) -> impl Iterator<Item = (Slot, &Flow)> {
         (0..self.used).filter_map(|slot| Some((slot, self.get(slot)?)))
     }
+
+    /// Each flow is found by both its tuples and has its timer, and nothing else is held.
+    pub fn verify(&self) -> Result<(), String> {
+        let (mut flows, mut keys) = (0_usize, 0_usize);
+        for (slot, flow) in self.iter() {
+            for direction in [Direction::Original, Direction::Reply] {
+                if self.find(&flow.tuple(direction)).is_none_or(|(found, _)| found != slot) {
+                    return Err(format!("not found by its {direction:?} tuple: {flow:?}"));
+                }
+            }
+            flows = flows.saturating_add(1);
+            keys = keys.saturating_add(if flow.orig == flow.reply() { 1 } else { 2 });
+            if !flow.has(IPS_CONFIRMED) || flow.timer_ns > flow.expires_ns {
+                return Err(format!("entered, and yet {flow:?}"));
+            }
+        }
+        self.timers.verify(self.iter().map(|(slot, flow)| (flow.timer_ns, flow.id, slot)))?;
+        let held = (flows, self.index.len(), (self.used as usize).saturating_sub(self.free.len()));
+        if held == (self.len, keys, self.len) {
+            Ok(())
+        } else {
+            Err(format!("{} flows, {keys} keys: {held:?}", self.len))
+        }
+    }
+}
+
+#[inline]
+fn get(chunks: &[Box<Chunk>], slot: Slot) -> Option<&Flow> {
+    let (chunk, place) = at(slot);
+    chunks.get(chunk)?.get(place)?.as_ref()
+}
+
+/// Is it the one timer that its flow goes by?
+fn counts(chunks: &[Box<Chunk>], (time_ns, id, slot): &Timer) -> bool {
+    get(chunks, *slot).is_some_and(|flow| flow.id == *id && flow.timer_ns == *time_ns)
 }
 
 #[inline]

@@ -398,9 +398,21 @@ def test_errors_and_fragments_are_seen_once(lab, watched):
     assert watched.ours() == watched.kernels()
     counters = watched.seen.counters
     assert counters["pairs"] == 4, "two datagrams, an answer, an error"
-    assert counters["alone"] == 2, "what could go no further, and the gateway's own error"
+    chatter = sum(map(ipv6_frames, watched.paths))  # of links that have just come up; there is no IPv6 traffic here
+    assert counters["alone"] - chatter == 2, "what could go no further, and the gateway's own error"
     departed = Replay(watched).counters["departed"]
     assert departed == 10, "two of the eight fragments are among the pairs"
+
+
+def ipv6_frames(path: str) -> int:
+    """How many frames of a capture hold IPv6."""
+    count = 0
+    with open(path, "rb") as file:
+        file.read(24)
+        while head := file.read(16):
+            frame = file.read(struct.unpack("<IIII", head)[2])
+            count += frame[12:14] == b"\x86\xdd"
+    return count
 
 
 @pytest.mark.parametrize("offset_ms", [-80, 150])

@@ -128,5 +128,6 @@ valgrind: setup ## Valgrind over the unsafe crate and the binding
 bench: setup ## the speed table, side by side in one run; written to docs/benchmarks.md
 	$(BIN)/python -m benches
 
-docs: gen ## generated pages, then every block of README.md is run
+docs: gen ## generated pages and pictures, then every block of README.md is run
+	$(BIN)/python scripts/explain_picture.py
 	$(BIN)/python scripts/readme.py

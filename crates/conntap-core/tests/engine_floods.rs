@@ -264,6 +264,16 @@ fn a_connection_that_is_not_entered_yet_can_take_out_anothers_expectation() {
 }
 
 #[test]
+fn a_session_can_name_only_gre_connections_as_its_own() {
+    let mut bench = asked(Settings::default(), &[(1, 300)]);
+    let (there, back) = (key((A, 1), (B, 2), 47), key((B, 2), (A, 1), 47));
+    assert!(!bench.engine.map_gre([key((A, 1), (B, 80), 6), back]), "the end of one would be the end of the other");
+    assert!(bench.engine.map_gre([there, back]));
+    bench.engine.resume(true);
+    assert_eq!(bench.engine.check(), Ok(()));
+}
+
+#[test]
 fn a_long_way_of_headers_and_chunks_is_walked_once() {
     // 64 KiB of the shortest SCTP chunks and of the shortest IPv6 extension headers: as many steps as they can make.
     let mut bench = Bench::with(Settings { checksum: false, ..Settings::default() });

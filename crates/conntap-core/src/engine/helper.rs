@@ -353,6 +353,10 @@ impl Engine {
     /// Source: nf_ct_gre_keymap_add.
     pub fn map_gre(&mut self, keys: [Key; 2]) -> bool {
         let Some(flow) = self.call_flow_mut() else { return false };
+        // Anything else could name a flow that names another, and their end would go on and on.
+        if flow.orig.l4proto != IPPROTO_TCP || keys.iter().any(|key| key.l4proto != IPPROTO_GRE) {
+            return false;
+        }
         let id = flow.id;
         if let Some(known) = flow.extra().gre {
             return known.iter().zip(&keys).all(|(known, key)| gre_key(known) == gre_key(key));

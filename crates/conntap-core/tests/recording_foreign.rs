@@ -256,6 +256,23 @@ fn what_is_no_recording_is_named() {
 }
 
 #[test]
+fn a_classic_file_of_another_link_type_says_so_however_it_comes_and_whatever_is_behind_its_header() {
+    let mut file = NATIVE.pcap(0xa1b2c3d4, 1, &[]);
+    file.extend([0xff; 16]); // a packet that is too long
+    for piece in [1, 24, file.len()] {
+        let mut reader = Reader::new();
+        let mut found = Vec::new();
+        for part in file.chunks(piece) {
+            reader.feed(part);
+            while let Some(item) = reader.next() {
+                found.push(item.map(|_| ()));
+            }
+        }
+        assert_eq!(found, [Err(RecordingError::Linktype { at: 0, linktype: 1 })], "in pieces of {piece}");
+    }
+}
+
+#[test]
 fn every_error_has_a_counter_of_its_own() {
     let errors = [
         RecordingError::NotARecording { first: [0; 4], have: 0 },

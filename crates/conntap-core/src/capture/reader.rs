@@ -94,6 +94,8 @@ pub struct Reader {
     /// Offset in the file of the buffer's first byte.
     base: u64,
     kind: Kind,
+    /// Of a classic file whose header was read, until [`Self::give_up`]; an error behind it does not make it unknown.
+    pcap_linktype: Option<u16>,
     /// The packet at `used`, if it was looked at already.
     ahead: Option<Found>,
     counters: Counters,
@@ -108,7 +110,15 @@ impl Default for Reader {
 impl Reader {
     #[must_use]
     pub fn new() -> Self {
-        Self { buffer: Vec::new(), used: 0, base: 0, kind: Kind::Unknown, ahead: None, counters: Counters::default() }
+        Self {
+            buffer: Vec::new(),
+            used: 0,
+            base: 0,
+            kind: Kind::Unknown,
+            pcap_linktype: None,
+            ahead: None,
+            counters: Counters::default(),
+        }
     }
 
     /// Hand in the next bytes of the file, as many as there are. They are copied once; take the frames in between,
@@ -241,10 +251,7 @@ impl Reader {
 
     /// The link type of a classic file, once its header was read.
     pub(crate) fn pcap_linktype(&self) -> Option<u16> {
-        match &self.kind {
-            Kind::Pcap(Some(pcap)) => Some(pcap.linktype),
-            _ => None,
-        }
+        self.pcap_linktype
     }
 
     /// Whether the present section or file is in the other byte order.
@@ -268,6 +275,7 @@ impl Reader {
     pub(crate) fn give_up(&mut self) {
         self.used = self.buffer.len();
         self.ahead = None;
+        self.pcap_linktype = None;
         self.kind = Kind::Broken;
     }
 
@@ -323,6 +331,7 @@ impl Reader {
                 None => Step::Need(pcap::HEADER_LEN),
                 Some(Err(error)) => Step::Broken(error),
                 Some(Ok((len, pcap))) => {
+                    self.pcap_linktype = Some(pcap.linktype);
                     *header = Some(pcap);
                     Step::Skip(len)
                 }

@@ -23,7 +23,7 @@ __all__ = ["measure"]
 MIXTURES: dict[str, list[str]] = {"mixed": [], "small": ["--sizes", "small"]}
 CONVERSATIONS = 100_000
 #: The flood sends so many times what the table holds.
-FLOOD = 3
+FLOOD = 6
 
 
 def measure(plan: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ TO_COME = {"sinks/", "pipeline.py"}
 
 
 FOLDERS = (
-    "benches crates docs examples fuzz/fuzz_targets packaging python schema scripts "
+    "benches crates docs examples fuzz/fuzz_targets fuzz/src packaging python schema scripts "
     "tests/contract tests/golden tests/lab tests/property tests/unit"
 )
 
@@ -27,7 +27,9 @@ FOLDERS = (
 @cache
 def files() -> frozenset[str]:
     inside = (path for folder in FOLDERS.split() for path in (ROOT / folder).rglob("*") if path.is_file())
-    return frozenset(f"/{path.relative_to(ROOT)}" for path in (*inside, *ROOT.iterdir(), *ROOT.glob("tests/*")))
+    return frozenset(
+        f"/{path.relative_to(ROOT)}" for path in (*inside, *ROOT.iterdir(), *ROOT.glob("tests/*"), *ROOT.glob("fuzz/*"))
+    )
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -129,7 +129,7 @@ fn both_ways(random: &mut Random, captures: &[Vec<Frame>]) -> u64 {
             }
             let original_len = bytes.len() as u32;
             match decode(frame.linktype, &bytes, original_len) {
-                Ok(packet) => outcomes.push(plain.packet(&Input::new(frame.time_ns, packet))),
+                Ok(packet) => outcomes.push(plain.packet(&Input::new(frame.time_ns, &packet))),
                 Err(error) => outcomes.push(Step::Done(plain.refused(error))),
             }
             let Frame { time_ns, linktype, .. } = *frame;
@@ -143,8 +143,8 @@ fn both_ways(random: &mut Random, captures: &[Vec<Frame>]) -> u64 {
     reader.feed(&file);
     let stop = ahead.walk(&mut grouped, &mut reader, |engine, (frame, packet, prepared)| {
         let step = match packet {
-            Ok(packet) => engine.packet(&Input { prepared, ..Input::new(frame.time_ns, packet) }),
-            Err(error) => Step::Done(engine.refused(error)),
+            Ok(packet) => engine.packet(&Input { prepared: prepared.as_ref(), ..Input::new(frame.time_ns, packet) }),
+            Err(error) => Step::Done(engine.refused(*error)),
         };
         assert_eq!(step, outcomes[number]);
         number += 1;

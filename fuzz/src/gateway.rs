@@ -105,7 +105,7 @@ impl Gateway {
     fn packet(&mut self, packet: &Packet<'_>, script: &mut Script<'_>) {
         let (came_by, goes_by) = self.interfaces;
         let (zone, verified) = (self.zone, self.verified);
-        let input = Input { zone, came_by, goes_by, verified, ..Input::new(self.now_ns, *packet) };
+        let input = Input { zone, came_by, goes_by, verified, ..Input::new(self.now_ns, packet) };
         let before = self.engine.now_ns();
         let mut step = self.engine.packet(&input);
         assert!(self.engine.now_ns() >= before, "the clock never goes back");

@@ -77,7 +77,7 @@ pub fn pass(engine: &mut Engine, frame: &Frame<'_>) {
     match decode(frame.linktype, frame.bytes, frame.original_len) {
         Ok(packet) => {
             // There is neither helper nor rule that would have to be asked.
-            let _: Step = engine.packet(&Input { came_by: frame.interface, ..Input::new(frame.time_ns, packet) });
+            let _: Step = engine.packet(&Input { came_by: frame.interface, ..Input::new(frame.time_ns, &packet) });
         }
         Err(error) => {
             engine.refused(error);
@@ -140,11 +140,15 @@ impl Source {
             let stop = ahead.walk(engine, &mut reader, |engine, (frame, packet, prepared)| {
                 match packet {
                     Ok(packet) => {
-                        let input = Input { came_by: frame.interface, prepared, ..Input::new(frame.time_ns, packet) };
+                        let input = Input {
+                            came_by: frame.interface,
+                            prepared: prepared.as_ref(),
+                            ..Input::new(frame.time_ns, packet)
+                        };
                         let _: Step = engine.packet(&input);
                     }
                     Err(error) => {
-                        engine.refused(error);
+                        engine.refused(*error);
                     }
                 }
                 if engine.events_waiting() >= ROWS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -287,7 +287,7 @@ fn a_long_way_of_headers_and_chunks_is_walked_once() {
     for bytes in [&packet, &six] {
         for _ in 0..50 {
             if let Ok(packet) = decode_ip(bytes, bytes.len() as u32) {
-                bench.engine.packet(&Input::new(bench.now_ns, packet));
+                bench.engine.packet(&Input::new(bench.now_ns, &packet));
             }
         }
     }

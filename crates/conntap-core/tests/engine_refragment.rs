@@ -22,7 +22,7 @@ fn engine() -> Engine {
 /// Show one packet; what the gateway sends then.
 fn send(engine: &mut Engine, bytes: &[u8]) -> Vec<Vec<u8>> {
     let packet = decode_ip(bytes, bytes.len() as u32).unwrap();
-    while engine.packet(&Input::new(1_000_000_000, packet)) == Step::Ask {
+    while engine.packet(&Input::new(1_000_000_000, &packet)) == Step::Ask {
         if let Some(Step::Done(_)) = engine.resume(true) {
             break;
         }
@@ -306,7 +306,7 @@ fn a_rewritten_payload_is_cut_anew() {
     let mut engine = helped("some", 17);
     assert!(send_all(&mut engine, before).is_empty());
     let packet = decode_ip(last, last.len() as u32).unwrap();
-    assert_eq!(engine.packet(&Input::new(1_000_000_000, packet)), Step::Ask);
+    assert_eq!(engine.packet(&Input::new(1_000_000_000, &packet)), Step::Ask);
     assert!(engine.mangle(0, 2, b"longer", false));
     assert!(matches!(engine.resume(true), Some(Step::Done(_))));
     let sent: Vec<Part> = engine.forwarded().map(|packet| read(&packet)).collect();
@@ -346,7 +346,7 @@ fn a_packet_that_is_no_fragment_leaves_as_it_is() {
     // A datagram in pieces before it makes no difference.
     send_all(&mut engine, &cut(UDP, &payload(UDP, 212), &[64, 128, 20], &|_| (Vec::new(), false)));
     let packet = decode_ip(&whole, whole.len() as u32).unwrap();
-    engine.packet(&Input::new(1_000_000_000, packet));
+    engine.packet(&Input::new(1_000_000_000, &packet));
     let sent: Vec<_> = engine.forwarded().collect();
     assert!(matches!(sent[..], [Cow::Borrowed(found)] if found == whole));
     engine.refused(conntap_core::packet::PacketError::HeaderChecksum);

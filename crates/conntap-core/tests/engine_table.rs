@@ -411,7 +411,7 @@ fn a_zone_keeps_flows_apart_that_look_alike() {
     let packet = dns(1);
     for zone in [0, 7] {
         let packet = conntap_core::packet::decode_ip(&packet, u32::try_from(packet.len()).unwrap()).unwrap();
-        let input = conntap_core::engine::Input { zone, ..conntap_core::engine::Input::new(bench.now_ns, packet) };
+        let input = conntap_core::engine::Input { zone, ..conntap_core::engine::Input::new(bench.now_ns, &packet) };
         bench.engine.packet(&input);
     }
     assert_eq!(bench.engine.flow_count(), 2);

@@ -199,7 +199,7 @@ fn a_packet_cut_by_the_capture_is_tracked_by_its_header() {
     bench.handshake();
     let whole = tcp(Original, ACK, 1001, 5001, 1000);
     let packet = conntap_core::packet::decode_ip(&whole[..60], 1040).unwrap();
-    bench.engine.packet(&conntap_core::engine::Input::new(bench.now_ns, packet));
+    bench.engine.packet(&conntap_core::engine::Input::new(bench.now_ns, &packet));
     assert_eq!(bench.engine.counters().cut, 1);
     let next = bench.pass(&tcp(Reply, ACK, 5001, 2001, 0));
     assert_eq!(next.reason, Reason::InWindow, "all 1,000 bytes were counted");

@@ -221,7 +221,7 @@ impl Engine {
         let step = py.detach(|| {
             let mut engine = self.lock();
             match decode_ip(ip, u32::try_from(ip.len()).unwrap_or(u32::MAX)) {
-                Ok(packet) => engine.packet(&Input { zone, came_by, goes_by, ..Input::new(time_ns, packet) }),
+                Ok(packet) => engine.packet(&Input { zone, came_by, goes_by, ..Input::new(time_ns, &packet) }),
                 Err(error) => Step::Done(engine.refused(error)),
             }
         });

@@ -171,9 +171,10 @@ impl Packets {
                 let stop = ahead.walk(engine, reader, |engine, (frame, packet, prepared)| {
                     let came_by = frame.interface;
                     let mut way = Way { engine, rows, trace, writer };
-                    way.pass((0, taken), &frame, packet, |packet, time_ns| Input {
+                    let packet = packet.as_ref().map_err(|error| *error);
+                    way.pass((0, taken), frame, packet, |packet, time_ns| Input {
                         came_by,
-                        prepared,
+                        prepared: prepared.as_ref(),
                         ..Input::new(time_ns, packet)
                     })
                 });
@@ -204,6 +205,7 @@ impl Packets {
                 let packet = decode(frame.linktype, frame.bytes, frame.original_len);
                 let came_by = u32::try_from(input).unwrap_or(u32::MAX);
                 let mut way = Way { engine, rows, trace, writer };
+                let packet = packet.as_ref().map_err(|error| *error);
                 let flow = way.pass((input, taken), &frame, packet, |packet, time_ns| Input {
                     came_by,
                     ..Input::new(time_ns, packet)
@@ -222,8 +224,8 @@ impl Way<'_> {
         &mut self,
         (input, taken): (usize, &mut Taken),
         frame: &Frame<'_>,
-        packet: Result<Packet<'p>, PacketError>,
-        with: impl FnOnce(Packet<'p>, i64) -> Input<'p>,
+        packet: Result<&'p Packet<'p>, PacketError>,
+        with: impl FnOnce(&'p Packet<'p>, i64) -> Input<'p>,
     ) -> ControlFlow<Stop> {
         let (number, last_ns) = taken;
         *number = number.saturating_add(1);
@@ -237,7 +239,7 @@ impl Way<'_> {
         let step = match packet {
             Ok(packet) => {
                 if self.trace.is_some() {
-                    pending.facts = Some(Facts::of(&packet));
+                    pending.facts = Some(Facts::of(packet));
                 }
                 self.engine.packet(&with(packet, frame.time_ns))
             }
@@ -260,7 +262,7 @@ pub fn pass_live(engine: &mut Engine, frame: &live::Frame<'_>, pending: Pending)
         Ok(packet) => engine.packet(&Input {
             came_by: frame.interface,
             verified: frame.checksum != live::ChecksumState::Unknown,
-            ..Input::new(frame.time_ns, packet)
+            ..Input::new(frame.time_ns, &packet)
         }),
         Err(error) => Step::Done(engine.refused(error)),
     };

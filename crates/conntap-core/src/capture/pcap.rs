@@ -64,4 +64,32 @@ impl Pcap {
             linktype,
         })
     }
+
+    /// The record at the front of `bytes`, if it is whole and of a length that can be.
+    #[inline]
+    pub fn record(self, bytes: &[u8]) -> Option<Found> {
+        let [s0, s1, s2, s3, f0, f1, f2, f3, l0, l1, l2, l3, o0, o1, o2, o3] = *bytes.first_chunk::<RECORD_LEN>()?;
+        let words = [[s0, s1, s2, s3], [f0, f1, f2, f3], [l0, l1, l2, l3], [o0, o1, o2, o3]];
+        let [seconds, fraction, len, original_len] = match self.order {
+            Order::Little => words.map(u32::from_le_bytes),
+            Order::Big => words.map(u32::from_be_bytes),
+        };
+        let len = usize::try_from(len).ok().filter(|len| *len <= MAX_BLOCK)?;
+        let block = len.saturating_add(RECORD_LEN);
+        if bytes.len() < block {
+            return None;
+        }
+        let fraction_ns = i64::from(fraction).saturating_mul(self.unit_ns);
+        let time_ns = i64::from(seconds).saturating_mul(1_000_000_000).saturating_add(fraction_ns);
+        Some(Found {
+            block,
+            at: RECORD_LEN,
+            len,
+            original_len,
+            time_ns,
+            dropcount: None,
+            interface: 0,
+            linktype: self.linktype,
+        })
+    }
 }

@@ -152,7 +152,19 @@ impl Reader {
     /// Pass over up to `limit` frames and note in `out` where they lie: [`Self::frame`] has them until bytes are fed.
     /// An error ends the walk and is given.
     pub fn ahead(&mut self, limit: usize, out: &mut Vec<At>) -> Option<CaptureError> {
-        for _ in 0..limit {
+        if let (Kind::Pcap(Some(pcap)), None) = (&self.kind, &self.ahead) {
+            let mut rest = self.buffer.get(self.used..).unwrap_or_default();
+            while out.len() < limit
+                && let Some(found) = pcap.record(rest)
+            {
+                out.push(At { start: self.used.saturating_add(found.at), found });
+                self.used = self.used.saturating_add(found.block);
+                rest = rest.get(found.block..).unwrap_or_default();
+                self.counters.frames = self.counters.frames.saturating_add(1);
+                self.counters.cut = self.counters.cut.saturating_add(u64::from(found.cut() > 0));
+            }
+        }
+        while out.len() < limit {
             match self.take()? {
                 Ok((start, found)) => out.push(At { start, found }),
                 Err(error) => return Some(error),

@@ -48,7 +48,7 @@ impl Ahead {
         &mut self,
         engine: &mut Engine,
         reader: &mut Reader,
-        mut each: impl FnMut(&mut Engine, Decoded<'_>) -> ControlFlow<B>,
+        mut each: impl FnMut(&mut Engine, &Decoded<'_>) -> ControlFlow<B>,
     ) -> Stop<B> {
         loop {
             if self.next >= self.group.len() {
@@ -78,13 +78,13 @@ impl Ahead {
                     *hash = prepared.hash;
                 }
             }
-            for hash in hashes {
-                engine.table.touch_index(hash);
+            for hash in &hashes {
+                engine.table.touch_index(*hash);
             }
-            for hash in hashes {
-                engine.table.touch_flow(hash);
+            for hash in &hashes {
+                engine.table.touch_flow(*hash);
             }
-            for found in decoded.into_iter().flatten() {
+            for found in decoded.iter().flatten() {
                 self.next = self.next.saturating_add(1);
                 if let ControlFlow::Break(wish) = each(engine, found) {
                     return Stop::Break(wish);

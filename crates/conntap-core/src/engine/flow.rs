@@ -62,6 +62,8 @@ pub struct Flow {
     pub(super) pending: u16,
     /// 0 both directions, 1 original, 2 reply: where the zone holds.
     pub zone_dir: u8,
+    /// It ends before its timer and gets another in a moment.
+    pub(super) waits_for_timer: bool,
     pub extra: Option<Box<Extra>>,
 }
 
@@ -98,6 +100,7 @@ impl Flow {
             mark: 0,
             pending: 0,
             zone_dir: 0,
+            waits_for_timer: false,
             extra: None,
         }
     }

@@ -76,9 +76,12 @@ impl Key {
             | (u64::from(self.l4proto) << 8)
             | u64::from(self.family);
         let mut sip = Sip::new(seed);
-        sip.word(s0);
-        sip.word(d0);
-        if self.family != AF_INET {
+        if self.family == AF_INET {
+            // Four bytes each, the rest is zero.
+            sip.word(s0 | d0.rotate_left(32));
+        } else {
+            sip.word(s0);
+            sip.word(d0);
             sip.word(s1);
             sip.word(d1);
         }

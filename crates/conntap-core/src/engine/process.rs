@@ -28,7 +28,7 @@ const EARLY_DROP_STEPS: u32 = 128;
 pub struct Input<'a> {
     /// Nanoseconds since the epoch.
     pub time_ns: i64,
-    pub packet: Packet<'a>,
+    pub packet: &'a Packet<'a>,
     /// Zone in both directions.
     pub zone: u16,
     /// The interfaces by which it comes and goes, numbered as the caller likes; NAT rules may ask.
@@ -37,13 +37,13 @@ pub struct Input<'a> {
     /// Somebody knows that the layer-4 checksum is right, or will be.
     pub verified: bool,
     /// What was found of it ahead of time; only for zone 0.
-    pub prepared: Option<Prepared>,
+    pub prepared: Option<&'a Prepared>,
 }
 
 impl<'a> Input<'a> {
     /// A packet of zone 0 whose interfaces do not matter.
     #[must_use]
-    pub fn new(time_ns: i64, packet: Packet<'a>) -> Self {
+    pub fn new(time_ns: i64, packet: &'a Packet<'a>) -> Self {
         Self { time_ns, packet, zone: 0, came_by: 0, goes_by: 0, verified: false, prepared: None }
     }
 }
@@ -100,10 +100,10 @@ impl Engine {
         if input.packet.needs_reassembly() {
             return self.fragment(input);
         }
-        if let Some(Prepared { key, hash }) = &input.prepared {
-            return self.tracked(&input.packet, key, *hash);
+        if let Some(Prepared { key, hash }) = input.prepared {
+            return self.tracked(input.packet, key, *hash);
         }
-        self.whole(&input.packet, input.zone)
+        self.whole(input.packet, input.zone)
     }
 
     /// Packets that nobody translates leave as they came.
@@ -116,7 +116,7 @@ impl Engine {
 
     fn fragment(&mut self, input: &Input<'_>) -> Step {
         let unseen = |reason| Step::Done(Outcome { state: State::Unseen, reason, dropped: true, flow: None });
-        match self.fragments.push(&input.packet, self.now_ns) {
+        match self.fragments.push(input.packet, self.now_ns) {
             Reassembled::Whole(datagram) => match decode_rebuilt(&datagram.bytes) {
                 Ok(packet) => {
                     if self.forward {
@@ -131,7 +131,7 @@ impl Engine {
                 count(&mut self.counters.fragments_queued);
                 unseen(Reason::WaitingForFragments)
             }
-            Reassembled::AsIs => self.whole(&input.packet, input.zone),
+            Reassembled::AsIs => self.whole(input.packet, input.zone),
             Reassembled::Dropped(error) => {
                 count(&mut self.counters.fragments_dropped);
                 unseen(Reason::Fragment(error))
@@ -209,7 +209,7 @@ impl Engine {
         let mut reopened = false;
         loop {
             let mut found = match self.table.find_hashed(key, hash) {
-                Some((slot, direction)) => self.known(slot, direction),
+                Some((slot, direction)) => Found { place: Place::Table(slot), direction, state: State::New },
                 None => match self.fresh(key) {
                     Ok(found) => found,
                     Err(outcome) => {
@@ -222,9 +222,16 @@ impl Engine {
             };
             let mut track =
                 Track { settings: &self.settings, now_ns: self.now_ns, verify: self.verify, shorten_to_ns: None };
+            let in_table = match found.place {
+                Place::Table(slot) => Some(slot),
+                Place::Fresh(_) => None,
+            };
             let flow = match &mut found.place {
                 Place::Table(slot) => match self.table.get_mut(*slot) {
-                    Some(flow) => flow,
+                    Some(flow) => {
+                        found.state = standing(flow, found.direction);
+                        flow
+                    }
                     None => return self.invalid(packet, Reason::NoTransport),
                 },
                 Place::Fresh(flow) => flow,
@@ -234,10 +241,40 @@ impl Engine {
             match verdict {
                 Verdict::Accept { mut reason, timeout } => {
                     add(flow, found.direction, packet);
+                    if let Some(slot) = in_table
+                        && !self.forward
+                        && !self.rules
+                        && flow.extra.is_none()
+                    {
+                        // Nobody but the tracker has a say: all that is left of the way, without looking the flow up again.
+                        let direction = found.direction;
+                        if direction == Direction::Reply && !flow.has(IPS_SEEN_REPLY) {
+                            flow.status |= IPS_SEEN_REPLY;
+                            flow.pending |= event::REPLY;
+                            if matches!(reason, Reason::Again | Reason::InWindow) {
+                                reason = Reason::Answer;
+                            }
+                        }
+                        let expires_ns = self.now_ns.saturating_add(seconds(timeout));
+                        let (flow_id, pending) = (flow.id, flow.pending);
+                        if !flow.has(IPS_FIXED_TIMEOUT) {
+                            if expires_ns < flow.timer_ns {
+                                self.table.set_expiry(slot, expires_ns, self.now_ns);
+                            } else {
+                                flow.expires_ns = expires_ns;
+                            }
+                        }
+                        self.last = Some(slot);
+                        if pending != 0 {
+                            self.tell_changes(slot);
+                        }
+                        let flow = Some((flow_id, direction));
+                        return Step::Done(Outcome { state: found.state, reason, dropped: false, flow });
+                    }
                     self.refresh(&mut found.place, timeout);
                     if reopened {
                         reason = Reason::Reopened;
-                    } else if reason == Reason::FirstPacket && found.state == State::Related {
+                    } else if matches!(reason, Reason::FirstPacket) && found.state == State::Related {
                         reason = Reason::MatchesExpectation;
                     }
                     return self.accepted(packet, found, reason);
@@ -258,7 +295,7 @@ impl Engine {
                     match found.place {
                         Place::Table(slot) => {
                             if let Some(time_ns) = shorten_to_ns {
-                                self.table.set_expiry(slot, time_ns);
+                                self.table.set_expiry(slot, time_ns, self.now_ns);
                             }
                             self.last = Some(slot);
                             about = self.table.get(slot).map(|flow| (flow.id, found.direction));
@@ -270,18 +307,6 @@ impl Engine {
                 }
             }
         }
-    }
-
-    #[inline]
-    fn known(&self, slot: Slot, direction: Direction) -> Found {
-        let status = self.table.get(slot).map_or(0, |flow| flow.status);
-        let state = match direction {
-            Direction::Reply => State::Established,
-            Direction::Original if status & IPS_SEEN_REPLY != 0 => State::Established,
-            Direction::Original if status & IPS_EXPECTED != 0 => State::Related,
-            Direction::Original => State::New,
-        };
-        Found { place: Place::Table(slot), direction, state }
     }
 
     /// Make a flow for a tuple that none has. Source: init_conntrack.
@@ -322,7 +347,7 @@ impl Engine {
             Place::Fresh(flow) => flow.expires_ns = expires_ns,
             Place::Table(slot) => {
                 if self.table.get(*slot).is_some_and(|flow| !flow.has(IPS_FIXED_TIMEOUT)) {
-                    self.table.set_expiry(*slot, expires_ns);
+                    self.table.set_expiry(*slot, expires_ns, self.now_ns);
                 }
             }
         }
@@ -358,7 +383,7 @@ impl Engine {
         {
             flow.status |= IPS_SEEN_REPLY;
             flow.pending |= event::REPLY;
-            if reason == Reason::Again || reason == Reason::InWindow {
+            if matches!(reason, Reason::Again | Reason::InWindow) {
                 reason = Reason::Answer;
             }
         }
@@ -479,7 +504,7 @@ impl Engine {
             flow.pending |= event::HELPER;
         }
         count(&mut self.counters.flows);
-        let slot = self.table.insert(*flow);
+        let slot = self.table.insert(*flow, self.now_ns);
         for expect in expects {
             if let Some(expect) = self.expects.get_mut(expect) {
                 expect.confirmed = true;
@@ -496,6 +521,17 @@ impl Engine {
             teller.changed(&mut self.out, flow);
             flow.pending = 0;
         }
+    }
+}
+
+/// What rules see of a packet of a flow that stands.
+#[inline]
+fn standing(flow: &Flow, direction: Direction) -> State {
+    match direction {
+        Direction::Reply => State::Established,
+        Direction::Original if flow.has(IPS_SEEN_REPLY) => State::Established,
+        Direction::Original if flow.has(IPS_EXPECTED) => State::Related,
+        Direction::Original => State::New,
     }
 }
 

@@ -1,6 +1,10 @@
 //! The flow table: slots, a keyed index of both tuples, and timers.
 //!
-//! A timer entry is never moved when a flow is refreshed: when its time comes, the flow's true expiry decides.
+//! A timer entry is never moved when a flow is refreshed: when its time comes, the flow's true expiry decides. A flow
+//! that ends before its timer gets another a second later, unless it ends by then: handshakes and closes pass through
+//! short timeouts within moments.
+
+use std::collections::{BTreeSet, VecDeque};
 
 use super::flow::Flow;
 use super::index::Index;
@@ -23,6 +27,8 @@ pub struct Table {
     index: Index,
     /// (time, flow id, slot); stale where the flow's own note differs.
     timers: Timers<Timer>,
+    /// Flows that end before their timers, by when they get another, earliest first.
+    soon: VecDeque<Timer>,
     len: usize,
     next_id: u32,
     /// Where the next search for an entry to drop early begins.
@@ -32,6 +38,8 @@ pub struct Table {
 /// Time, flow id, slot.
 type Timer = (i64, u32, Slot);
 
+/// How long a flow that ends later than that waits for a timer.
+const SOON_NS: i64 = 1_000_000_000;
 const CHUNK: usize = 1024;
 type Chunk = [Option<Flow>; CHUNK];
 
@@ -51,6 +59,7 @@ impl Table {
             free: Vec::new(),
             index: Index::new(),
             timers: Timers::new(|(time, ..)| *time),
+            soon: VecDeque::new(),
             len: 0,
             next_id: 0,
             cursor: 0,
@@ -70,6 +79,7 @@ impl Table {
             .saturating_add(self.free.capacity().saturating_mul(size_of::<Slot>()))
             .saturating_add(self.index.memory())
             .saturating_add(self.timers.memory())
+            .saturating_add(self.soon.capacity().saturating_mul(size_of::<Timer>()))
             .saturating_add(extras.saturating_mul(size_of::<super::flow::Extra>()))
     }
 
@@ -136,9 +146,9 @@ impl Table {
     }
 
     /// Enter a flow. Its tuples must be free.
-    pub fn insert(&mut self, mut flow: Flow) -> Slot {
-        flow.timer_ns = flow.expires_ns;
-        let (id, expires_ns, orig, reply) = (flow.id, flow.expires_ns, flow.orig, flow.reply());
+    pub fn insert(&mut self, mut flow: Flow, now_ns: i64) -> Slot {
+        flow.timer_ns = i64::MAX;
+        let (orig, reply) = (flow.orig, flow.reply());
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => self.new_slot(),
@@ -147,7 +157,7 @@ impl Table {
             *place = Some(flow);
         }
         self.len = self.len.saturating_add(1);
-        self.push_timer((expires_ns, id, slot));
+        self.need_timer(slot, now_ns);
         if orig != reply {
             self.index.insert(orig.hash(self.seed), entry(slot, Direction::Original));
         }
@@ -156,8 +166,10 @@ impl Table {
         slot
     }
 
-    #[inline]
-    fn push_timer(&mut self, timer: Timer) {
+    fn set_timer(&mut self, slot: Slot) {
+        let Some(flow) = self.get_mut(slot) else { return };
+        flow.timer_ns = flow.expires_ns;
+        let timer = (flow.timer_ns, flow.id, slot);
         let Self { timers, chunks, len, .. } = self;
         timers.push(timer, *len, |timer| counts(chunks, timer));
     }
@@ -188,24 +200,53 @@ impl Table {
 
     /// Let a flow end at another time.
     #[inline]
-    pub fn set_expiry(&mut self, slot: Slot, expires_ns: i64) {
+    pub fn set_expiry(&mut self, slot: Slot, expires_ns: i64, now_ns: i64) {
         let Some(flow) = self.get_mut(slot) else { return };
         flow.expires_ns = expires_ns;
         if expires_ns < flow.timer_ns {
-            flow.timer_ns = expires_ns;
-            let id = flow.id;
-            self.push_timer((expires_ns, id, slot));
+            self.need_timer(slot, now_ns);
+        }
+    }
+
+    /// A flow ends before its timer.
+    fn need_timer(&mut self, slot: Slot, now_ns: i64) {
+        let Some(flow) = self.get_mut(slot) else { return };
+        let soon_ns = now_ns.saturating_add(SOON_NS);
+        if flow.expires_ns <= soon_ns {
+            self.set_timer(slot);
+        } else if !flow.waits_for_timer {
+            flow.waits_for_timer = true;
+            let wait = (soon_ns, flow.id, slot);
+            self.soon.push_back(wait);
+            if self.soon.len() > self.len.saturating_mul(2).saturating_add(CHUNK) {
+                let Self { soon, chunks, .. } = self;
+                soon.retain(|wait| waits(chunks, wait));
+                soon.shrink_to_fit();
+            }
         }
     }
 
     /// The time of the next timer that may be due; not every one ends a flow.
     #[inline]
     pub fn next_timer_ns(&self) -> Option<i64> {
-        self.timers.first().map(|(at, ..)| *at)
+        let timer = self.timers.first().map(|(time, ..)| *time);
+        match self.soon.front() {
+            Some((soon, ..)) => Some(timer.map_or(*soon, |timer| timer.min(*soon))),
+            None => timer,
+        }
     }
 
     /// Take the next timer; returns the flow that it ends, with its time. `upto_ns`: nothing later.
     pub fn pop_expired(&mut self, upto_ns: i64) -> Option<(i64, u32, Slot)> {
+        while let Some((_, id, slot)) = self.soon.front().copied().filter(|(time, ..)| *time <= upto_ns) {
+            self.soon.pop_front();
+            if let Some(flow) = self.get_mut(slot).filter(|flow| flow.id == id) {
+                flow.waits_for_timer = false;
+                if flow.expires_ns < flow.timer_ns || flow.timer_ns == i64::MAX {
+                    self.set_timer(slot);
+                }
+            }
+        }
         while let Some((time, id, slot)) = self.timers.first().copied() {
             if time > upto_ns {
                 return None;
@@ -215,9 +256,7 @@ impl Table {
             if flow.expires_ns <= time {
                 return Some((time, id, slot));
             }
-            let again = flow.expires_ns;
-            flow.timer_ns = again;
-            self.push_timer((again, id, slot));
+            self.set_timer(slot);
         }
         None
     }
@@ -253,11 +292,18 @@ impl Table {
             }
             flows = flows.saturating_add(1);
             keys = keys.saturating_add(if flow.orig == flow.reply() { 1 } else { 2 });
-            if !flow.has(IPS_CONFIRMED) || flow.timer_ns > flow.expires_ns {
+            if !flow.has(IPS_CONFIRMED) || (flow.timer_ns > flow.expires_ns && !flow.waits_for_timer) {
                 return Err(format!("entered, and yet {flow:?}"));
             }
         }
-        self.timers.verify(self.iter().map(|(slot, flow)| (flow.timer_ns, flow.id, slot)))?;
+        let timed = self.iter().filter(|(_, flow)| flow.timer_ns != i64::MAX || !flow.waits_for_timer);
+        self.timers.verify(timed.map(|(slot, flow)| (flow.timer_ns, flow.id, slot)))?;
+        let waiting: BTreeSet<_> = self.soon.iter().map(|(_, id, slot)| (*id, *slot)).collect();
+        if let Some((_, flow)) =
+            self.iter().find(|(slot, flow)| flow.waits_for_timer && !waiting.contains(&(flow.id, *slot)))
+        {
+            return Err(format!("waits for no timer: {flow:?}"));
+        }
         let held = (flows, self.index.len(), (self.used as usize).saturating_sub(self.free.len()));
         if held == (self.len, keys, self.len) {
             Ok(())
@@ -276,6 +322,11 @@ fn get(chunks: &[Box<Chunk>], slot: Slot) -> Option<&Flow> {
 /// Is it the one timer that its flow goes by?
 fn counts(chunks: &[Box<Chunk>], (time_ns, id, slot): &Timer) -> bool {
     get(chunks, *slot).is_some_and(|flow| flow.id == *id && flow.timer_ns == *time_ns)
+}
+
+/// Does its flow still wait for a timer?
+fn waits(chunks: &[Box<Chunk>], (_, id, slot): &Timer) -> bool {
+    get(chunks, *slot).is_some_and(|flow| flow.id == *id && flow.waits_for_timer)
 }
 
 #[inline]

@@ -441,7 +441,7 @@ fn a_flood_of_equal_packets_is_bounded() {
 /// The tuples of the flow that a packet makes, and its status.
 fn flow_of(engine: &mut Engine, made: &Made, time_ns: i64) -> (State, String, String, u32) {
     let bytes = made.bytes();
-    let step = engine.packet(&Input::new(time_ns, decode_ip(&bytes, u32::MAX).unwrap()));
+    let step = engine.packet(&Input::new(time_ns, &decode_ip(&bytes, u32::MAX).unwrap()));
     let Step::Done(outcome) = step else { panic!("nobody is asked") };
     let batch = engine.flows();
     let mut found = None;

@@ -81,7 +81,7 @@ impl Bench {
     /// Show a packet and stop where a helper is asked.
     pub fn begin(&mut self, ip: &[u8]) -> Step {
         let packet = decode_ip(ip, u32::try_from(ip.len()).unwrap()).unwrap();
-        self.engine.packet(&Input::new(self.now_ns, packet))
+        self.engine.packet(&Input::new(self.now_ns, &packet))
     }
 
     /// The events since the last time.

@@ -357,7 +357,7 @@ pub fn packet(flow: &mut Flow, packet: &Packet<'_>, direction: Direction, track:
     if look_at_window {
         match tcp.window(direction, class, &segment, receiver_offset, settings) {
             Window::Accept => {}
-            Window::Liberal if reason == Reason::PickedUp => {}
+            Window::Liberal if matches!(reason, Reason::PickedUp) => {}
             Window::Liberal => reason = Reason::Liberal,
             Window::Ignore(why) => return Verdict::Ignore(why),
             Window::Invalid(why) => {

@@ -6,11 +6,15 @@ from dataclasses import replace
 
 import pytest
 
+from conntap.captures import Capture
+from conntap.helpers.assign import well_known_assignments
 from conntap.lab.parity import recorded
 from conntap.lab.parity.compare import first_difference
 from conntap.lab.parity.report import Report
 from conntap.lab.parity.run import Run, repeat
 from conntap.lab.parity.subject import Answer
+from conntap.sent import SentPackets
+from conntap.tracker import Setup
 from pcap_engine import RULES, engine_for
 from pcap_samples import SAMPLES
 
@@ -58,3 +62,16 @@ def test_an_engine_that_is_not_told_the_rules_differs(name):
     sample = replace(SAMPLES[name], nft=False)
     kernel = kernel_run(name)
     assert first_difference(kernel, repeat(engine_for(sample), kernel)) is not None
+
+
+@every_sample
+def test_events_do_not_depend_on_whether_somebody_wants_the_packets(sample, tmp_path):
+    """Where nobody does, a flow that is there already takes a shorter way through the engine."""
+    setup = Setup(helpers=well_known_assignments(), settings={"acct": 1})
+
+    def events(sent: SentPackets | None) -> list[tuple[bytes, int]]:
+        capture = Capture([sample.path], setup, drain=True)
+        return [row for batch in capture.batches(sent=sent) for row in batch.messages()]
+
+    with SentPackets(str(tmp_path / "sent.pcap")) as sent:
+        assert events(None) == events(sent)

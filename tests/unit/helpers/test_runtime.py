@@ -324,8 +324,9 @@ class TestChanges:
             answers.append(packet.map_gre(there, there.inverse()))
             packet.unmap_gre()
 
-        ask(act)
-        assert answers == [True, True]
+        Talk(tracker_with(helper_of(act)), dport=PORT).open()
+        assert answers[:2] == [True, True]
+        assert ask(act) and answers[-1] is False, "PPTP's control connection is TCP"
 
 
 @pytest.mark.parametrize(

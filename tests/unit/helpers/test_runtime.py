@@ -326,7 +326,8 @@ class TestChanges:
 
         Talk(tracker_with(helper_of(act)), dport=PORT).open()
         assert answers[:2] == [True, True]
-        assert ask(act) and answers[-1] is False, "PPTP's control connection is TCP"
+        ask(act)
+        assert answers[-1] is False, "PPTP's control connection is TCP"
 
 
 @pytest.mark.parametrize(

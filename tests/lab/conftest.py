@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -39,6 +40,15 @@ def session_lab() -> Iterator[Lab]:
     print(f"lab up in {lab.setup_seconds:.3f} s")
     with lab:
         yield lab
+
+
+@pytest.fixture
+def one_processor() -> Iterator[None]:
+    """Whatever the test starts runs on one processor: packets are seen in the order in which they are tracked."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
 
 
 @pytest.fixture

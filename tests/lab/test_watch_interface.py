@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -59,15 +58,6 @@ def story(events: list[Event]) -> dict[tuple[object, ...], list[tuple[object, ..
                 (event.kind, expectation.helper, expectation.class_, expectation.mask, expectation.master)
             )
     return found
-
-
-@pytest.fixture
-def one_processor() -> Iterator[None]:
-    """Whatever the test starts runs on one processor: packets are seen in the order in which they are tracked."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
-    yield
-    os.sched_setaffinity(0, before)
 
 
 def engine_and_kernel(lab: Lab, name: str, interface: str) -> tuple[list[Event], list[Event]]:

@@ -298,10 +298,6 @@ class Replay:
         self.counters = capture.counters
 
 
-#: Both ends close at about the same time, on two processors: which FIN the gateway saw first, two captures cannot say.
-CLOSING = {"FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE"}
-
-
 def told(events: Iterable[Event]) -> list[tuple[object, ...]]:
     """What both must say alike, in order. Ends come last: the kernel looks for what has run out when it likes."""
     lines: list[tuple[object, ...]] = []
@@ -311,8 +307,6 @@ def told(events: Iterable[Event]) -> list[tuple[object, ...]]:
             sides = (kernel_ends(flow.original), kernel_ends(flow.reply))
             if event.kind == "DESTROY":
                 ends.append((flow.l4proto, *sides, int(flow.status or 0)))
-                continue
-            if flow.state in CLOSING:
                 continue
             master = None if flow.master is None else kernel_ends(flow.master)
             lines.append((event.kind, flow.l4proto, *sides, flow.status, flow.state, master, flow.helper))

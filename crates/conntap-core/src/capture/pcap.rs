@@ -38,31 +38,14 @@ impl Pcap {
 
     /// Read the record at the front of `bytes`; `at` is its offset in the file.
     pub fn step(self, bytes: &[u8], at: u64) -> Step {
-        let (Some(seconds), Some(fraction), Some(len), Some(original_len)) =
-            (self.order.u32(bytes, 0), self.order.u32(bytes, 4), self.order.size(bytes, 8), self.order.u32(bytes, 12))
-        else {
-            return Step::Need(RECORD_LEN);
-        };
-        if len > MAX_BLOCK {
-            return Step::Broken(CaptureError::TooLong { at, len });
+        if let Some(found) = self.record(bytes) {
+            return Step::Packet(found);
         }
-        let end = len.saturating_add(RECORD_LEN);
-        if bytes.len() < end {
-            return Step::Need(end);
+        match self.order.size(bytes, 8) {
+            Some(len) if len > MAX_BLOCK => Step::Broken(CaptureError::TooLong { at, len }),
+            Some(len) if bytes.len() >= RECORD_LEN => Step::Need(len.saturating_add(RECORD_LEN)),
+            _ => Step::Need(RECORD_LEN),
         }
-        let fraction_ns = i64::from(fraction).saturating_mul(self.unit_ns);
-        let time_ns = i64::from(seconds).saturating_mul(1_000_000_000).saturating_add(fraction_ns);
-        let linktype = self.linktype;
-        Step::Packet(Found {
-            block: end,
-            at: RECORD_LEN,
-            len,
-            original_len,
-            time_ns,
-            dropcount: None,
-            interface: 0,
-            linktype,
-        })
     }
 
     /// The record at the front of `bytes`, if it is whole and of a length that can be.

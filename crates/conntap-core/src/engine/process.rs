@@ -6,7 +6,7 @@
 use super::Engine;
 use super::ahead::Prepared;
 use super::counters::count;
-use super::flow::{Extra, Flow, event};
+use super::flow::{Flow, event};
 use super::helper::{Stage, Suspended};
 use super::icmp::{self, Class};
 use super::key::{Direction, Key};
@@ -248,13 +248,7 @@ impl Engine {
                     {
                         // Nobody but the tracker has a say: all that is left of the way, without looking the flow up again.
                         let direction = found.direction;
-                        if direction == Direction::Reply && !flow.has(IPS_SEEN_REPLY) {
-                            flow.status |= IPS_SEEN_REPLY;
-                            flow.pending |= event::REPLY;
-                            if matches!(reason, Reason::Again | Reason::InWindow) {
-                                reason = Reason::Answer;
-                            }
-                        }
+                        answer(flow, direction, &mut reason);
                         let expires_ns = self.now_ns.saturating_add(seconds(timeout));
                         let (flow_id, pending) = (flow.id, flow.pending);
                         if !flow.has(IPS_FIXED_TIMEOUT) {
@@ -377,15 +371,8 @@ impl Engine {
     #[inline]
     fn accepted(&mut self, packet: &Packet<'_>, mut found: Found, mut reason: Reason) -> Step {
         let direction = found.direction;
-        if let Some(flow) = self.flow_mut(&mut found.place)
-            && direction == Direction::Reply
-            && !flow.has(IPS_SEEN_REPLY)
-        {
-            flow.status |= IPS_SEEN_REPLY;
-            flow.pending |= event::REPLY;
-            if matches!(reason, Reason::Again | Reason::InWindow) {
-                reason = Reason::Answer;
-            }
+        if let Some(flow) = self.flow_mut(&mut found.place) {
+            answer(flow, direction, &mut reason);
         }
         if let Place::Fresh(flow) = &mut found.place
             && (self.nat.is_on() || !self.assignments.is_empty())
@@ -498,9 +485,11 @@ impl Engine {
         }
         flow.status |= IPS_CONFIRMED;
         flow.start_ns = self.now_ns;
-        let Extra { master, helper, expects, .. } = flow.extra.as_deref().cloned().unwrap_or_default();
-        flow.pending |= if master.is_some() { event::RELATED } else { event::NEW };
-        if helper.is_some() {
+        let extra = flow.extra.as_deref();
+        let expects = extra.map(|extra| extra.expects.clone()).unwrap_or_default();
+        let is_child = extra.is_some_and(|extra| extra.master.is_some());
+        flow.pending |= if is_child { event::RELATED } else { event::NEW };
+        if flow.helper().is_some() {
             flow.pending |= event::HELPER;
         }
         count(&mut self.counters.flows);
@@ -532,6 +521,18 @@ fn standing(flow: &Flow, direction: Direction) -> State {
         Direction::Original if flow.has(IPS_SEEN_REPLY) => State::Established,
         Direction::Original if flow.has(IPS_EXPECTED) => State::Related,
         Direction::Original => State::New,
+    }
+}
+
+/// Note the first packet that comes back.
+#[inline]
+fn answer(flow: &mut Flow, direction: Direction, reason: &mut Reason) {
+    if direction == Direction::Reply && !flow.has(IPS_SEEN_REPLY) {
+        flow.status |= IPS_SEEN_REPLY;
+        flow.pending |= event::REPLY;
+        if matches!(reason, Reason::Again | Reason::InWindow) {
+            *reason = Reason::Answer;
+        }
     }
 }
 

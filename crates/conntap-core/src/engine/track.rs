@@ -61,15 +61,19 @@ pub fn packet(flow: &mut Flow, packet: &Packet<'_>, direction: Direction, track:
 
 /// Source: nf_conntrack_gre_packet.
 fn gre(flow: &mut Flow, track: &Track<'_>) -> Verdict {
-    let timeout = if flow.has(IPS_SEEN_REPLY) {
-        if !flow.has(IPS_NAT_CLASH) {
-            assure(flow);
-        }
-        track.settings.gre_timeout_stream
-    } else {
-        track.settings.gre_timeout
-    };
+    let timeout = stream_timeout(flow, track.settings.gre_timeout, track.settings.gre_timeout_stream);
     Verdict::Accept { reason: again(flow), timeout }
+}
+
+/// The timeout of protocols without states: a longer one once an answer came, and then the flow is worth keeping.
+pub fn stream_timeout(flow: &mut Flow, alone: u32, answered: u32) -> u32 {
+    if !flow.has(IPS_SEEN_REPLY) {
+        return alone;
+    }
+    if !flow.has(IPS_NAT_CLASH) {
+        assure(flow);
+    }
+    answered
 }
 
 /// Mark a flow that is worth keeping.

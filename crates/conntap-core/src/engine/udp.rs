@@ -4,7 +4,7 @@
 
 use super::flow::{Flow, Proto};
 use super::seconds;
-use super::track::{Track, Verdict, again, assure};
+use super::track::{Track, Verdict, again, assure, stream_timeout};
 use super::verdict::Reason;
 use crate::packet::Packet;
 use crate::wire::constants::*;
@@ -71,13 +71,6 @@ pub fn packet_lite(flow: &mut Flow, packet: &Packet<'_>, track: &Track<'_>) -> V
     if !track.checksum_is_good(packet) {
         return Verdict::Invalid(Reason::BadChecksum);
     }
-    let timeout = if flow.has(IPS_SEEN_REPLY) {
-        if !flow.has(IPS_NAT_CLASH) {
-            assure(flow);
-        }
-        track.settings.udp_timeout_stream
-    } else {
-        track.settings.udp_timeout
-    };
+    let timeout = stream_timeout(flow, track.settings.udp_timeout, track.settings.udp_timeout_stream);
     Verdict::Accept { reason: again(flow), timeout }
 }

@@ -11,6 +11,7 @@ from conntap import _core
 from conntap.errors import RecordingError
 from conntap.files import LINKTYPE_NETLINK, File, open_files
 from conntap.filter import as_filter
+from conntap.rows import Rows
 from conntap.tracker import COUNTED, Setup, Tracker
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from conntap.pairing import Seen
     from conntap.sent import SentPackets
 
-__all__ = ["Capture"]
+__all__ = ["Capture", "walk"]
 
 #: Bytes read from a file at a time.
 CHUNK: Final = 1 << 16
@@ -29,7 +30,7 @@ CHUNK: Final = 1 << 16
 ROWS: Final = 4096
 
 
-class Capture:
+class Capture(Rows):
     """One or several capture files, in order of time. Each walk reads them anew (standard input and pipes: once).
 
     Attributes:
@@ -126,17 +127,14 @@ class Capture:
         reader = _core.PacketReader(len(self._files), pairing=pairing)
         if pairing is not None:
             engine.learn(pairing)
-        writer = sent and sent.writer
-        sources = [file.open() for file in self._files]
         self.faults = []
         rows = refused = 0
         try:
-            word = ""
-            while word != "end":
-                word, at, text = engine.run(reader, tracker.ask, ROWS, trace=trace, writer=writer)
-                if word == "fault":
-                    self._note(f"{self.paths[at]} {text}", reader)
-                elif word == "end" and self._drain:
+            steps = walk(
+                self._files, self.paths, tracker, reader, self.faults, trace=trace, writer=sent and sent.writer
+            )
+            for last in steps:
+                if last and self._drain:
                     engine.drain()
                 if sent is not None:
                     sent.flush()
@@ -144,43 +142,9 @@ class Capture:
                 rows, refused = rows + len(batch), refused + left
                 if len(batch):
                     yield batch
-                if word != "need":
-                    continue
-                if data := sources[at].read(CHUNK):
-                    reader.feed(at, data)
-                else:
-                    reader.finish(at)
-                    if sources[at].fault:
-                        self._note(f"{self.paths[at]} {sources[at].fault}", reader)
         finally:
-            for source in sources:
-                source.close()
             self.now_ns = engine.now_ns
             self.counters = {**reader.counters, **engine.counters, "rows": rows, "filtered_here": refused}
-
-    def _note(self, fault: str, reader: _core.PacketReader) -> None:
-        """Keep what could not be read; files of which nothing could be read are an error."""
-        if not reader.counters["frames"]:
-            raise RecordingError(fault)
-        self.faults.append(fault)
-
-    def events(self, where: str | Filter = "") -> Iterator[_core.Event]:
-        """Read the events that match *where*, in the order in which the kernel would have sent them."""
-        for batch in self.batches(where):
-            yield from batch.events()
-
-    def __iter__(self) -> Iterator[_core.Event]:
-        return self.events()
-
-    def arrow(self, where: str | Filter = "") -> _core.ArrowTable:
-        """Read the events that match *where* into Arrow columns (docs/fields.md)."""
-        columns = _core.ColumnsBuilder()
-        for batch in self.batches(where):
-            columns.append(batch)
-        return columns.finish()
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return self.arrow().__arrow_c_stream__(requested_schema)
 
     def tables(self) -> tuple[_core.Batch, _core.Batch]:
         """The flow table and the expectation table behind the last packet, as dumps tell them."""
@@ -188,3 +152,57 @@ class Capture:
         for _ in self._walk(tracker):
             pass
         return tracker.flows(), tracker.expectations()
+
+
+def walk(
+    files: Sequence[File],
+    names: Sequence[str],
+    tracker: Tracker,
+    reader: _core.PacketReader,
+    faults: list[str],
+    *,
+    trace: _core.Trace | None = None,
+    writer: _core.PacketWriter | None = None,
+) -> Iterator[bool]:
+    """Let the packets of files through an engine; yields at each stop on the way, True behind the last packet.
+
+    Whatever waits is to be taken at each stop: before more of a pipe is waited for.
+
+    Args:
+        files: opened here, and closed.
+        names: how faults call them.
+        tracker: the engine.
+        reader: of so many inputs.
+        faults: what could not be read is added, in words.
+        trace: keeps what the engine thought of each packet.
+        writer: takes each packet as the gateway sends it.
+
+    Raises:
+        OSError: a file cannot be opened.
+        RecordingError: nothing of the files could be read.
+    """
+
+    def note(fault: str) -> None:
+        if not reader.counters["frames"]:
+            raise RecordingError(fault)
+        faults.append(fault)
+
+    sources = [file.open() for file in files]
+    try:
+        word = ""
+        while word != "end":
+            word, at, text = tracker.engine.run(reader, tracker.ask, ROWS, trace=trace, writer=writer)
+            if word == "fault":
+                note(f"{names[at]} {text}")
+            yield word == "end"
+            if word != "need":
+                continue
+            if data := sources[at].read(CHUNK):
+                reader.feed(at, data)
+            else:
+                reader.finish(at)
+                if sources[at].fault:
+                    note(f"{names[at]} {sources[at].fault}")
+    finally:
+        for source in sources:
+            source.close()

@@ -13,6 +13,7 @@ from conntap import _core
 from conntap.errors import RecordingError, UsageError
 from conntap.files import LINKTYPE_NETLINK, File, open_files
 from conntap.filter import as_filter
+from conntap.rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ def replay(
     return Capture(paths, setup, drain=drain, files=files, seen=seen)
 
 
-class Recording:
+class Recording(Rows):
     """A recording. Each walk reads the file anew (standard input: once).
 
     Attributes:
@@ -119,24 +120,6 @@ class Recording:
         self.faults += [f"{self.path} {fault}" for fault in faults]
         if faults and not reader.counters["received"]:
             raise RecordingError(self.faults[0])
-
-    def events(self, where: str | Filter = "") -> Iterator[_core.Event]:
-        """Read the rows that match *where* as `Event`, in the order in which they were recorded."""
-        for batch in self.batches(where):
-            yield from batch.events()
-
-    def __iter__(self) -> Iterator[_core.Event]:
-        return self.events()
-
-    def arrow(self, where: str | Filter = "") -> _core.ArrowTable:
-        """Read the rows that match *where* into Arrow columns (docs/fields.md)."""
-        columns = _core.ColumnsBuilder()
-        for batch in self.batches(where):
-            columns.append(batch)
-        return columns.finish()
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return self.arrow().__arrow_c_stream__(requested_schema)
 
 
 class RecordWriter:

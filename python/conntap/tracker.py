@@ -103,7 +103,7 @@ class Tracker:
             self.engine, known, setup.helper_options, local_networks=setup.local_networks, rules=setup.rules
         )
         for rule in setup.helpers:
-            self.engine.assign(names.index(rule.helper), rule.l4proto, rule.port, FAMILIES[rule.family])
+            self.engine.assign(self._host.numbers[rule.helper], rule.l4proto, rule.port, FAMILIES[rule.family])
         for nat in setup.nat:
             addresses = nat.addresses and (nat.addresses[0].packed, nat.addresses[1].packed)
             family = FAMILIES[nat.family]

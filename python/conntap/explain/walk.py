@@ -12,9 +12,10 @@ import stat
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from conntap import _core
+from conntap.captures import walk
 from conntap.errors import RecordingError, UsageError
 from conntap.explain.outgoing import Outgoing
 from conntap.files import LINKTYPE_NETLINK, open_files
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
     from conntap.tracker import Setup
 
 __all__ = ["Part", "Walk", "spooled"]
-
-#: Bytes read from a file at a time.
-CHUNK: Final = 1 << 20
-#: Events handed on at a time.
-ROWS: Final = 4096
 
 
 class Part(NamedTuple):
@@ -113,22 +109,9 @@ class Walk:
         outgoing = Outgoing()
         if writer is not None:
             engine.forward_packets()
-        sources = [file.open() for file in self._open()]
         try:
-            word = ""
-            while word != "end":
-                word, at, text = engine.run(reader, tracker.ask, ROWS, trace=trace, writer=writer)
-                if word == "fault":
-                    if not reader.counters["frames"]:
-                        raise RecordingError(f"{self._names[at]} {text}")
-                    self.faults.append(f"{self._names[at]} {text}")
-                elif word == "need":
-                    data = sources[at].read(CHUNK)
-                    if data:
-                        reader.feed(at, data)
-                    else:
-                        reader.finish(at)
-                elif word == "end":
+            for last in walk(self._open(), self._names, tracker, reader, self.faults, trace=trace, writer=writer):
+                if last:
                     self.flows, self.now_ns = tracker.flows(), engine.now_ns
                     if drain:
                         engine.drain()
@@ -138,8 +121,6 @@ class Walk:
                     sent = outgoing.match(writer.take_bytes(), packets) if writer is not None else {}
                     yield Part(events, packets, sent)
         finally:
-            for source in sources:
-                source.close()
             self.counters = {**reader.counters, **engine.counters}
 
     def _open(self) -> list[File]:

@@ -191,9 +191,10 @@ class HelperHost:
 
     Attributes:
         drops: why the last packet was dropped, "" if it was not.
+        numbers: the engine's number of each helper, by name.
     """
 
-    __slots__ = ("_classes", "_engine", "_instances", "_local_networks", "_most", "_rules", "drops")
+    __slots__ = ("_classes", "_engine", "_instances", "_local_networks", "_most", "_rules", "drops", "numbers")
 
     def __init__(
         self,
@@ -212,10 +213,12 @@ class HelperHost:
         self._classes: dict[int, tuple[type[Helper], Mapping[str, int]]] = {}
         self._local_networks = list(local_networks)
         self.drops = ""
+        self.numbers: dict[str, int] = {}
         for name, helper in helpers.items():
             chosen = {**helper.parameters, **options.get(name, {})}
             policies = [(policy.max_expected, policy.timeout) for policy in helper.policies_for(chosen)]
-            self._classes[engine.add_helper(name, policies)] = (helper, chosen)
+            self.numbers[name] = number = engine.add_helper(name, policies)
+            self._classes[number] = (helper, chosen)
 
     def ask(self) -> bool:
         """Let the helper read the packet that waits; False: it drops it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import sys
@@ -57,6 +58,14 @@ def test_a_capture_that_breaks_off_is_told_as_far_as_it_goes(tmp_path):
     walk, packets, _ = walked(tmp_path / "cut.pcap", names=("cut.pcap",))
     assert packets == 15
     assert [fault.partition(" ")[0] for fault in walk.faults] == ["cut.pcap"]
+
+
+def test_damage_to_a_compressed_capture_is_told(tmp_path):
+    file = tmp_path / "cut.pcap.gz"
+    file.write_bytes(gzip.compress((SAMPLES / "tcp_reopen.pcap").read_bytes())[:-4])
+    walk, packets, _ = walked(file)
+    assert packets == 16
+    assert [fault.partition(" ")[2] for fault in walk.faults] == ["is damaged gzip: it ends too early"]
 
 
 def test_standard_input_and_pipes_are_copied_so_that_they_can_be_read_twice(monkeypatch, tmp_path):

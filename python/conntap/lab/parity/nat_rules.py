@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from conntap.nat import NatRule
 
-__all__ = ["nft_text"]
+__all__ = ["nat_table", "nft_text"]
 
 #: The gateway's devices, by side.
 DEVICES: Final = ("r0", "r1")
@@ -35,22 +35,26 @@ def nft_text(rules: Iterable[NatRule], table: str = "parity_nat") -> str:
     for rule in rules:
         where = str(rule.where) if rule.where is not None else ""
         for alternative in where.split(" or "):
-            chains[rule.source].append(f"        {_matches(alternative, rule)} {_target(rule)}")
-    return "\n".join(
-        [
-            f"table inet {table} {{",
-            "    chain before {",
-            "        type nat hook prerouting priority dstnat; policy accept;",
-            *chains[False],
-            "    }",
-            "    chain after {",
-            "        type nat hook postrouting priority srcnat; policy accept;",
-            *chains[True],
-            "    }",
-            "}",
-            "",
-        ]
-    )
+            chains[rule.source].append(f"{_matches(alternative, rule)} {_target(rule)}")
+    return nat_table(table, chains[False], chains[True])
+
+
+def nat_table(table: str, before: Iterable[str], after: Iterable[str]) -> str:
+    """Write a table that translates destinations by the rules *before* routing and sources by those *after* it."""
+    lines = [
+        f"table inet {table} {{",
+        "    chain before {",
+        "        type nat hook prerouting priority dstnat; policy accept;",
+        *(f"        {rule}" for rule in before),
+        "    }",
+        "    chain after {",
+        "        type nat hook postrouting priority srcnat; policy accept;",
+        *(f"        {rule}" for rule in after),
+        "    }",
+        "}",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def _matches(alternative: str, rule: NatRule) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from conntap.lab.parity.generate.sites import SERVER, SHIFTED, SHIFTING, SNAT, VIRTUAL, as_text
+from conntap.lab.parity.nat_rules import nat_table
 
 __all__ = ["INSIDE", "ruleset"]
 
@@ -35,17 +36,4 @@ def ruleset(right: str, table: str = "parity_nat") -> str:
         before.append(f'iifname "{right}" {family} daddr {{ {virtual}, {shifting} }} dnat {family} to {server}')
         after.append(f'oifname "{right}" {family} saddr {INSIDE[version]} snat {family} to {as_text(SNAT[version])}')
         after.append(f'oifname "{right}" {family} saddr {server} snat {family} to {virtual}')
-    lines = [
-        f"table inet {table} {{",
-        "    chain before {",
-        "        type nat hook prerouting priority dstnat; policy accept;",
-        *(f"        {rule}" for rule in before),
-        "    }",
-        "    chain after {",
-        "        type nat hook postrouting priority srcnat; policy accept;",
-        *(f"        {rule}" for rule in after),
-        "    }",
-        "}",
-        "",
-    ]
-    return "\n".join(lines)
+    return nat_table(table, before, after)

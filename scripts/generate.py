@@ -39,7 +39,7 @@ def load() -> list[dict[str, Any]]:
     assert len(names) == len(set(names)), "a field is said twice"
     for field in fields:
         assert field["type"] in TYPES, field
-        assert set(field["rows"]) <= {"flow", "expectation", "gap"}, field
+        assert set(field["rows"]) <= {"flow", "expectation", "gap", "record"}, field
         assert set(field) <= {"name", "type", "rows", "kernel", "text", "ipfix", "doc"}, field
     return fields
 
@@ -113,7 +113,12 @@ def docs(fields: list[dict[str, Any]]) -> str:
         "  `pyarrow.table(rows).to_pandas(types_mapper=pandas.ArrowDtype)`.",
         "",
     ]
-    titles = {"flow": "Flows", "expectation": "Expectations", "gap": "Gaps"}
+    titles = {
+        "flow": "Flows",
+        "expectation": "Expectations",
+        "gap": "Gaps",
+        "record": "What records of a ledger have besides",
+    }
     for kind, title in titles.items():
         lines += [
             f"## {title}",

@@ -215,7 +215,7 @@ impl Gateway {
                 assert!(self.expectations.remove(&id), "expectation {id} ends, and is not there");
                 self.removed += 1;
             }
-            Kind::ExpUpdate | Kind::Entry | Kind::ExpEntry | Kind::Gap => panic!("no such event"),
+            _ => panic!("no such event"),
         }
     }
 

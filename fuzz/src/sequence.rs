@@ -25,7 +25,7 @@ pub fn run(data: &[u8]) {
             kept.clear();
         }
         if choices & 2 != 0 {
-            let gap = Gap { lost: Some(len as u64), after_ns: 1, before_ns: 2 };
+            let gap = Gap { lost: Some(len as u64), after_ns: 1, before_ns: 2, ..Gap::default() };
             batch.push_gap(&gap);
             kept.push(gap.encode());
         }

@@ -13,6 +13,7 @@ ELSEWHERE = {
     "dropin/*": "tests/golden/dropin",  # the transcripts of the original
     "lab/*": "tests/lab",  # needs the kernel
     "recording": "tests/contract",  # a source and a sink
+    "sinks/base": "tests/contract",  # what all sinks keep
 }
 # Tests in tests/unit that are about the whole package.
 ABOUT_THE_WHOLE = {"changelog", "docs", "held_skips", "imports", "layout", "public", "stub"}

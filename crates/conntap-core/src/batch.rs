@@ -225,6 +225,21 @@ impl Batch {
         self.append(&gap.encode(), gap.before_ns, &mut |_, _, _| true, &mut Scan::default());
     }
 
+    /// Append the rows of another batch.
+    pub fn extend(&mut self, other: &Self) {
+        self.bytes.truncate(self.used);
+        let start = self.bytes.len().next_multiple_of(4);
+        self.bytes.resize(start, 0);
+        self.bytes.extend_from_slice(other.bytes.get(..other.used).unwrap_or_default());
+        self.used = self.bytes.len();
+        for row in &other.rows {
+            let at = usize::try_from(row.at).unwrap_or(usize::MAX).saturating_add(start);
+            if let Ok(at) = u32::try_from(at) {
+                self.rows.push(Row { at, ..*row });
+            }
+        }
+    }
+
     /// The message of a row.
     #[must_use]
     pub fn message(&self, row: &Row) -> Option<Message<'_>> {

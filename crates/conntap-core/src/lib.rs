@@ -23,6 +23,7 @@ pub mod columns;
 pub mod engine;
 pub mod filter;
 pub mod json;
+pub mod ledger;
 pub mod model;
 pub mod packet;
 pub mod pairing;

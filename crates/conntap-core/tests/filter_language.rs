@@ -329,7 +329,7 @@ fn labels_are_found_by_bit() {
 
 #[test]
 fn gap_rows_always_pass() {
-    let bytes = Gap { lost: Some(3), after_ns: 1, before_ns: 2 }.encode();
+    let bytes = Gap { lost: Some(3), after_ns: 1, before_ns: 2, ..Gap::default() }.encode();
     assert!(matches("new and tcp and not tcp", &bytes));
 }
 

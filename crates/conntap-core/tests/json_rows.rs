@@ -164,8 +164,8 @@ fn the_port_of_a_requester_is_in_events_and_not_in_tables() {
 #[test]
 fn a_gap_says_how_many_and_between_which_times() {
     let mut made = Batch::default();
-    made.push_gap(&Gap { lost: Some(1024), after_ns: -5, before_ns: 9 });
-    made.push_gap(&Gap { lost: None, after_ns: 1, before_ns: 2 });
+    made.push_gap(&Gap { lost: Some(1024), after_ns: -5, before_ns: 9, ..Gap::default() });
+    made.push_gap(&Gap { lost: None, after_ns: 1, before_ns: 2, ..Gap::default() });
     let lines = lines(&made);
     assert_eq!(
         lines[0],

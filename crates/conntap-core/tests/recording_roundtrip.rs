@@ -124,7 +124,7 @@ fn every_cut_gives_the_packets_before_it_and_an_error_within_a_block() {
 
 #[test]
 fn a_gap_comes_back_in_its_place_and_the_next_packet_says_its_count_once() {
-    let gap = Gap { lost: Some(1024), after_ns: 10, before_ns: 20 };
+    let gap = Gap { lost: Some(1024), after_ns: 10, before_ns: 20, ..Gap::default() };
     let file = write(&[(message(0), 10, None), (gap.encode(), 20, None), (message(4), 21, None)], None);
     let (rows, end) = read(&file, 1);
     assert_eq!(end, Ok(()));
@@ -136,12 +136,12 @@ fn a_gap_comes_back_in_its_place_and_the_next_packet_says_its_count_once() {
 #[test]
 fn a_drop_count_without_a_gap_row_becomes_a_gap() {
     let (rows, _) = read(&write(&[(message(0), 10, None), (message(4), 21, Some(3))], None), usize::MAX);
-    assert_eq!(rows[1].gap, Some(Gap { lost: Some(3), after_ns: 10, before_ns: 21 }));
+    assert_eq!(rows[1].gap, Some(Gap { lost: Some(3), after_ns: 10, before_ns: 21, ..Gap::default() }));
 }
 
 #[test]
 fn a_loss_is_counted_once_whether_a_gap_row_or_a_drop_count_says_it_even_at_the_end() {
-    let gap = |lost| (Gap { lost: Some(lost), after_ns: 10, before_ns: 20 }.encode(), 20, None);
+    let gap = |lost| (Gap { lost: Some(lost), after_ns: 10, before_ns: 20, ..Gap::default() }.encode(), 20, None);
     let cases = [
         (vec![(message(0), 10, None), gap(5)], 5), // nothing behind it that could carry a drop count
         (vec![gap(5), (message(0), 21, None)], 5),

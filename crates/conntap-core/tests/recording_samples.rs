@@ -62,7 +62,7 @@ fn recording(events: &[(i64, Vec<u8>)]) -> Vec<u8> {
     let (mut writer, mut file) = Writer::new(&options);
     for (number, (time, message)) in events.iter().enumerate() {
         if number == events.len() / 2 {
-            let gap = Gap { lost: Some(1024), after_ns: events[number - 1].0, before_ns: *time };
+            let gap = Gap { lost: Some(1024), after_ns: events[number - 1].0, before_ns: *time, ..Gap::default() };
             writer.write(&mut file, &gap.encode(), *time, None).unwrap();
         }
         writer.write(&mut file, message, *time, None).unwrap();

@@ -99,7 +99,7 @@ fn written(
         Kind::ExpNew => (EXP_NEW, NLM_F_CREATE),
         Kind::ExpUpdate => (EXP_NEW, 0),
         Kind::ExpDestroy => (EXP_DELETE, 0),
-        Kind::Gap => unreachable!(),
+        _ => unreachable!(),
     };
     let family = expectation.map_or(flow.family, |expectation| expectation.family);
     let mut writer = Writer::new(message, flags, 0, source.port, family, 0, 0);

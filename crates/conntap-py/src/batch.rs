@@ -51,6 +51,15 @@ impl Handle {
     }
 }
 
+/// A record's number; 0 of other rows.
+fn seq_of(content: &Content<'_>) -> u64 {
+    match content {
+        Content::Flow(flow) => flow.record.map_or(0, |record| record.seq),
+        Content::Gap(gap) => gap.seq,
+        Content::Expectation(_) => 0,
+    }
+}
+
 #[pymethods]
 impl Batch {
     /// Index whole datagrams from memory: (bytes, received_ns) pairs. Malformed messages are left out.
@@ -61,6 +70,41 @@ impl Batch {
             batch.append(datagram, *received_ns, &mut |_, _, _| true, &mut scan);
         }
         Self::new(batch)
+    }
+
+    /// One GAP row: cause (overrun, restart, clock, flush, reconcile, damage, tick), bounds, and how many were lost.
+    #[staticmethod]
+    #[pyo3(signature = (cause, after_ns, before_ns, lost=None))]
+    fn gap(cause: &str, after_ns: i64, before_ns: i64, lost: Option<u64>) -> PyResult<Self> {
+        crate::ledger::gap_batch(cause, after_ns, before_ns, lost)
+    }
+
+    /// The rows of several batches as one.
+    #[staticmethod]
+    fn concat(py: Python<'_>, batches: Vec<PyRef<'_, Self>>) -> Self {
+        let batches: Vec<_> = batches.iter().map(|batch| Arc::clone(&batch.0)).collect();
+        py.detach(|| {
+            let mut whole = core::Batch::default();
+            for batch in batches {
+                whole.extend(&batch);
+            }
+            Self::new(whole)
+        })
+    }
+
+    /// Records: those numbered above `seq`. Other rows are left out.
+    fn after(&self, py: Python<'_>, seq: u64) -> Self {
+        py.detach(|| {
+            let mut batch = core::Batch::clone(&self.0);
+            batch.retain(&mut |_, content, _| seq_of(content) > seq);
+            Self::new(batch)
+        })
+    }
+
+    /// Records: number of the last one; 0 where there is none.
+    #[getter]
+    fn last_seq(&self) -> u64 {
+        self.0.rows().last().and_then(|row| self.0.content(row)).map_or(0, |(_, content)| seq_of(&content))
     }
 
     fn __len__(&self) -> usize {

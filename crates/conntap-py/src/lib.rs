@@ -9,6 +9,7 @@ mod errors;
 mod fields;
 mod filter;
 mod kernel;
+mod ledger;
 mod packets;
 mod pairing;
 mod recording;
@@ -35,13 +36,15 @@ mod _core {
     #[pymodule_export]
     use super::kernel::{Dump, Listener, Requests};
     #[pymodule_export]
+    use super::ledger::Ledger;
+    #[pymodule_export]
     use super::packets::{PacketCapture, PacketReader, PacketWriter, Trace, TracedPacket, first_linktype};
     #[pymodule_export]
     use super::pairing::{Binding, Pairing};
     #[pymodule_export]
     use super::recording::{Recorder, RecordingReader};
     #[pymodule_export]
-    use super::rows::{Counters, Event, Expectation, Flow, Gap, Tuple};
+    use super::rows::{Counters, Event, Expectation, Flow, Gap, Record, Tuple};
     #[pymodule_export]
     use super::system::{now_ns, read_in_namespace};
     #[pymodule_export]

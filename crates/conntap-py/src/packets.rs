@@ -233,7 +233,7 @@ impl Way<'_> {
         let mut pending = Pending { number: *number, time_ns: frame.time_ns, input, facts: None, events_before };
         if let Some(lost) = frame.dropcount.filter(|lost| *lost > 0) {
             let after_ns = last_ns.unwrap_or(frame.time_ns);
-            self.engine.gap(&Gap { lost: Some(lost), after_ns, before_ns: frame.time_ns });
+            self.engine.gap(&Gap { lost: Some(lost), after_ns, before_ns: frame.time_ns, ..Gap::default() });
         }
         *last_ns = Some(frame.time_ns);
         let step = match packet {
@@ -304,7 +304,7 @@ impl PacketCapture {
         let lost = total.saturating_sub(*dropped);
         *dropped = total;
         let after_ns = if before_ns == 0 { *last_ns } else { before_ns };
-        let gap = (lost > 0).then(|| Gap { lost: Some(lost), after_ns, before_ns: now_ns() });
+        let gap = (lost > 0).then(|| Gap { lost: Some(lost), after_ns, before_ns: now_ns(), ..Gap::default() });
         Ok((count, gap))
     }
 }

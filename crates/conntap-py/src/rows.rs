@@ -2,6 +2,7 @@
 
 use conntap_core::model as core;
 use conntap_core::model::names;
+use conntap_core::model::record::end_reason;
 use conntap_core::model::{Content, ProtoInfo};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -253,6 +254,26 @@ impl Flow {
     fn event_ns(&self) -> PyResult<Option<u64>> {
         self.get(|flow| flow.event_ns)
     }
+    /// What a ledger adds; None in rows that are no records.
+    #[getter]
+    fn record(&self) -> PyResult<Option<Record>> {
+        self.get(|flow| {
+            flow.record.map(|record| Record {
+                seq: record.seq,
+                flow_id: record.flow_id,
+                record_no: record.record_no,
+                nat: flow.nat_kind(),
+                end_reason: record.end_reason.and_then(|number| end_reason::NAMES.get(usize::from(number)).copied()),
+                start_from: record.start_from.name(),
+                stop_from: record.stop_from.name(),
+                stop_after_ns: record.stop_after_ns,
+                prior: record.prior,
+                exporter: record.exporter.map(text),
+                domain: record.domain,
+                elements: record.elements.map(text),
+            })
+        })
+    }
     /// Attributes that this version does not know: path of numbers → bytes.
     #[getter]
     fn unknown<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -431,6 +452,33 @@ pub struct Gap {
     lost: Option<u64>,
     after_ns: i64,
     before_ns: i64,
+    /// overrun, restart, clock, flush, reconcile, damage.
+    cause: &'static str,
+    /// Its number among a ledger's records; 0 elsewhere.
+    seq: u64,
+    /// Reconcile: flows that were found alive and had not been known.
+    alive: u64,
+    /// Flows that had gone unseen (reconcile), or that a program ended (flush).
+    ended: u64,
+}
+
+/// What a ledger adds to a flow.
+#[pyclass(frozen, get_all, eq, hash, module = "conntap._core")]
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Record {
+    seq: u64,
+    flow_id: u64,
+    record_no: u32,
+    nat: Option<&'static str>,
+    end_reason: Option<&'static str>,
+    start_from: Option<&'static str>,
+    stop_from: Option<&'static str>,
+    stop_after_ns: Option<i64>,
+    /// Packets and bytes of both directions that earlier records of the flow told.
+    prior: Option<[u64; 4]>,
+    exporter: Option<String>,
+    domain: Option<u32>,
+    elements: Option<String>,
 }
 
 /// One event: a flow or an expectation that began, changed or ended, or a gap.
@@ -472,7 +520,15 @@ impl Event {
     #[getter]
     fn gap(&self) -> PyResult<Option<Gap>> {
         Ok(match self.0.content()? {
-            (_, Content::Gap(gap)) => Some(Gap { lost: gap.lost, after_ns: gap.after_ns, before_ns: gap.before_ns }),
+            (_, Content::Gap(gap)) => Some(Gap {
+                lost: gap.lost,
+                after_ns: gap.after_ns,
+                before_ns: gap.before_ns,
+                cause: gap.cause.name(),
+                seq: gap.seq,
+                alive: gap.alive,
+                ended: gap.ended,
+            }),
             _ => None,
         })
     }

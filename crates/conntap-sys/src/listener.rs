@@ -203,7 +203,7 @@ impl Listener {
             self.counters.lost = self.counters.lost.saturating_add(lost.into());
             self.counters.gaps = self.counters.gaps.saturating_add(1);
             // ENOBUFS without a drop: the kernel could not even build the event; nobody knows how many.
-            batch.push_gap(&Gap { lost: (lost > 0).then_some(lost.into()), after_ns, before_ns });
+            batch.push_gap(&Gap { lost: (lost > 0).then_some(lost.into()), after_ns, before_ns, ..Gap::default() });
         }
         self.last_event_ns = before_ns;
         Ok(())

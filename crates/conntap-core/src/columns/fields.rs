@@ -162,12 +162,48 @@ pub enum Field {
     GapAfterNs,
     /// From here on nothing was lost.
     GapBeforeNs,
+    /// In a ledger: overrun, restart, clock, flush, reconcile, damage.
+    GapCause,
+    /// In a ledger, of reconcile: flows that were found alive and had not been known.
+    GapAlive,
+    /// In a ledger: flows that had gone unseen (reconcile), or that a program ended (flush).
+    GapEnded,
+    /// Number of the record in its ledger, from 1 and without holes; gaps have one too.
+    Seq,
+    /// The same in every record of a flow, and in no other flow's.
+    FlowId,
+    /// 0 in a flow's first record; interim records count up. With flow_id it names a record.
+    RecordNo,
+    /// Which ends were translated (snat, dnat or snat,dnat), by the tuples; missing where none was.
+    Nat,
+    /// Why: idle_timeout, active_timeout (an interim record), end_detected, forced_end, lack_of_resources; unknown where nobody saw the end.
+    EndReason,
+    /// How start_ns is known: kernel (flow timestamp), event, received, seen (began before that), exporter.
+    StartFrom,
+    /// How stop_ns is known, likewise; seen: it ended at some time between stop_after_ns and stop_ns.
+    StopFrom,
+    /// When the flow was last known alive; only where its end was not seen.
+    StopAfterNs,
+    /// Of orig_packets, what earlier records of the flow told; missing in the first.
+    PriorOrigPackets,
+    /// Of orig_bytes, what earlier records told.
+    PriorOrigBytes,
+    /// Of reply_packets, what earlier records told.
+    PriorReplyPackets,
+    /// Of reply_bytes, what earlier records told.
+    PriorReplyBytes,
+    /// Address of the exporter that sent the record; missing where conntap saw the flow itself.
+    Exporter,
+    /// The exporter's observation domain.
+    Domain,
+    /// Information elements that have no field here: a JSON object, enterprise.number or number → hex.
+    Elements,
     /// Attributes that this version does not know: a JSON object, path of attribute numbers → payload in hex.
     Unknown,
 }
 
 /// Number of fields.
-pub const COUNT: usize = 79;
+pub const COUNT: usize = 97;
 
 /// All fields: name and type.
 pub const FIELDS: [(Field, &str, Type); COUNT] = [
@@ -249,6 +285,24 @@ pub const FIELDS: [(Field, &str, Type); COUNT] = [
     (Field::Lost, "lost", Type::U64),
     (Field::GapAfterNs, "gap_after_ns", Type::Time),
     (Field::GapBeforeNs, "gap_before_ns", Type::Time),
+    (Field::GapCause, "gap_cause", Type::Text),
+    (Field::GapAlive, "gap_alive", Type::U64),
+    (Field::GapEnded, "gap_ended", Type::U64),
+    (Field::Seq, "seq", Type::U64),
+    (Field::FlowId, "flow_id", Type::U64),
+    (Field::RecordNo, "record_no", Type::U32),
+    (Field::Nat, "nat", Type::Text),
+    (Field::EndReason, "end_reason", Type::Text),
+    (Field::StartFrom, "start_from", Type::Text),
+    (Field::StopFrom, "stop_from", Type::Text),
+    (Field::StopAfterNs, "stop_after_ns", Type::Time),
+    (Field::PriorOrigPackets, "prior_orig_packets", Type::U64),
+    (Field::PriorOrigBytes, "prior_orig_bytes", Type::U64),
+    (Field::PriorReplyPackets, "prior_reply_packets", Type::U64),
+    (Field::PriorReplyBytes, "prior_reply_bytes", Type::U64),
+    (Field::Exporter, "exporter", Type::Text),
+    (Field::Domain, "domain", Type::U32),
+    (Field::Elements, "elements", Type::Text),
     (Field::Unknown, "unknown", Type::Text),
 ];
 
@@ -258,18 +312,19 @@ pub(super) const SLOTS: [usize; COUNT] = [
     0, 0, 1, 0, 0, 1, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 4,
     5, 6, 8, 9, 1, 2, 3, 4, 2, 3, 10, 0, 4, 5, 6, 5, 0, 1, 2, 3, 2, 3, 6, 7,
     7, 8, 9, 10, 7, 8, 11, 4, 9, 0, 1, 10, 2, 3, 11, 12, 13, 6, 7, 11, 12, 14, 15, 8,
-    16, 8, 13, 5, 4, 5, 9,
+    16, 8, 13, 5, 4, 5, 9, 6, 7, 8, 9, 17, 10, 11, 12, 13, 6, 10, 11, 12, 13, 14, 18, 15,
+    16,
 ];
 
 /// Number of columns of each type.
 pub(super) const U8_COLUMNS: usize = 12;
 pub(super) const U16_COLUMNS: usize = 14;
-pub(super) const U32_COLUMNS: usize = 17;
-pub(super) const U64_COLUMNS: usize = 6;
+pub(super) const U32_COLUMNS: usize = 19;
+pub(super) const U64_COLUMNS: usize = 14;
 pub(super) const I32_COLUMNS: usize = 4;
-pub(super) const TIME_COLUMNS: usize = 6;
+pub(super) const TIME_COLUMNS: usize = 7;
 pub(super) const ADDRESS_COLUMNS: usize = 9;
-pub(super) const TEXT_COLUMNS: usize = 10;
+pub(super) const TEXT_COLUMNS: usize = 17;
 pub(super) const LABELS_COLUMNS: usize = 1;
 
 /// Fields as keys of a JSON object, behind another member.
@@ -352,5 +407,23 @@ pub(crate) const KEYS: [&[u8]; COUNT] = [
     b",\"lost\":",
     b",\"gap_after_ns\":",
     b",\"gap_before_ns\":",
+    b",\"gap_cause\":",
+    b",\"gap_alive\":",
+    b",\"gap_ended\":",
+    b",\"seq\":",
+    b",\"flow_id\":",
+    b",\"record_no\":",
+    b",\"nat\":",
+    b",\"end_reason\":",
+    b",\"start_from\":",
+    b",\"stop_from\":",
+    b",\"stop_after_ns\":",
+    b",\"prior_orig_packets\":",
+    b",\"prior_orig_bytes\":",
+    b",\"prior_reply_packets\":",
+    b",\"prior_reply_bytes\":",
+    b",\"exporter\":",
+    b",\"domain\":",
+    b",\"elements\":",
     b",\"unknown\":",
 ];

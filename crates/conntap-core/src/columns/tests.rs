@@ -12,7 +12,7 @@ fn samples() -> Batch {
     for file in files.iter().filter(|file| file.extension().is_some_and(|kind| kind == "bin")) {
         batch.append(&std::fs::read(file).unwrap(), 7, &mut |_, _, _| true, &mut scan);
     }
-    batch.push_gap(&Gap { lost: Some(3), after_ns: 1, before_ns: 2 });
+    batch.push_gap(&Gap { lost: Some(3), after_ns: 1, before_ns: 2, ..Gap::default() });
     batch
 }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::fields::Field;
 use crate::batch::Row;
+use crate::model::record::{Record, end_reason};
 use crate::model::{Content, Counters, Expectation, Flow, Gap, Kind, ProtoInfo, SeqAdj, Tuple, Unknowns, names};
 use crate::wire::Message;
 
@@ -90,6 +91,12 @@ fn visit_gap(gap: &Gap, to: &mut impl Visitor) {
     put(Field::Lost, gap.lost, to);
     to.time(Field::GapAfterNs, gap.after_ns);
     to.time(Field::GapBeforeNs, gap.before_ns);
+    if gap.seq > 0 {
+        to.word(Field::GapCause, gap.cause.name());
+        to.u64(Field::GapAlive, gap.alive);
+        to.u64(Field::GapEnded, gap.ended);
+        to.u64(Field::Seq, gap.seq);
+    }
 }
 
 /// Family, protocol and the original tuple; of an expectation the expected tuple stands in its place.
@@ -162,9 +169,34 @@ fn visit_flow(flow: &Flow<'_>, to: &mut impl Visitor) {
         put(Field::SynproxyIts, synproxy.its, to);
         put(Field::SynproxyTsoff, synproxy.tsoff, to);
     }
+    if let Some(record) = &flow.record {
+        visit_record(record, flow, to);
+    }
     if flow.has_unknown {
         unknown(flow.unknown(), to);
     }
+}
+
+fn visit_record(record: &Record<'_>, flow: &Flow<'_>, to: &mut impl Visitor) {
+    to.u64(Field::Seq, record.seq);
+    to.u64(Field::FlowId, record.flow_id);
+    to.u32(Field::RecordNo, record.record_no);
+    put(Field::Nat, flow.nat_kind(), to);
+    put(Field::EndReason, record.end_reason.and_then(|number| end_reason::NAMES.get(usize::from(number)).copied()), to);
+    put(Field::StartFrom, record.start_from.name(), to);
+    put(Field::StopFrom, record.stop_from.name(), to);
+    if let Some(time) = record.stop_after_ns {
+        to.time(Field::StopAfterNs, time);
+    }
+    if let Some([orig_packets, orig_bytes, reply_packets, reply_bytes]) = record.prior {
+        to.u64(Field::PriorOrigPackets, orig_packets);
+        to.u64(Field::PriorOrigBytes, orig_bytes);
+        to.u64(Field::PriorReplyPackets, reply_packets);
+        to.u64(Field::PriorReplyBytes, reply_bytes);
+    }
+    put(Field::Exporter, record.exporter, to);
+    put(Field::Domain, record.domain, to);
+    put(Field::Elements, record.elements, to);
 }
 
 #[inline]

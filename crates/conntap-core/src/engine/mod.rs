@@ -17,7 +17,7 @@ pub(crate) mod extract;
 pub mod flow;
 pub mod helper;
 mod icmp;
-mod index;
+pub(crate) mod index;
 pub mod key;
 mod lifetime;
 mod mangle;

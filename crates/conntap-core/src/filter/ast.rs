@@ -39,13 +39,13 @@ pub(crate) enum Test {
     Nat { dst: bool },
 }
 
-/// The bit of a kind in [`Test::Kinds`].
+/// The bit of a kind in [`Test::Kinds`]. A ledger's record counts as what made it.
 pub(crate) fn kind_bit(kind: Kind) -> u16 {
     match kind {
-        Kind::Entry => 1 << 0,
-        Kind::New => 1 << 1,
-        Kind::Update => 1 << 2,
-        Kind::Destroy => 1 << 3,
+        Kind::Entry | Kind::Open => 1 << 0,
+        Kind::New | Kind::Binding => 1 << 1,
+        Kind::Update | Kind::Interim => 1 << 2,
+        Kind::Destroy | Kind::Flow => 1 << 3,
         Kind::ExpEntry => 1 << 4,
         Kind::ExpNew => 1 << 5,
         Kind::ExpUpdate => 1 << 6,

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::tuple::write_address;
-use super::{Tuple, Unknowns};
+use super::{Record, Tuple, Unknowns};
 use crate::wire::constants::*;
 use crate::wire::{Attr, DecodeError, Message, Writer};
 
@@ -55,6 +55,8 @@ pub struct Flow<'a> {
     /// CTA_FILTER flags of a request, original and reply.
     pub filter_orig: Option<u32>,
     pub filter_reply: Option<u32>,
+    /// What the ledger adds, in its records.
+    pub record: Option<Record<'a>>,
     /// There are attributes that this version does not know: see [`Flow::unknown`].
     pub has_unknown: bool,
     /// The attributes as received, for [`Flow::unknown`]; empty in values made by hand.
@@ -197,7 +199,11 @@ impl<'a> Flow<'a> {
                     }
                 }
             }
-            _ => self.has_unknown = true, // kept: see `unknown`
+            _ => {
+                if !Record::decode(&mut self.record, attr)? {
+                    self.has_unknown = true; // kept: see `unknown`
+                }
+            }
         }
         Ok(())
     }
@@ -320,6 +326,9 @@ impl<'a> Flow<'a> {
                     writer.host32(CTA_FILTER_REPLY_FLAGS, flags);
                 }
             });
+        }
+        if let Some(record) = &self.record {
+            record.write(writer);
         }
         for unknown in self.unknown() {
             if let [number] = unknown.path() {

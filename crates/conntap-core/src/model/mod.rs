@@ -6,20 +6,25 @@
 pub mod error;
 pub mod expectation;
 pub mod flow;
+pub mod gap;
 pub mod names;
+pub mod record;
 pub mod request;
 pub mod stats;
+mod translation;
 pub mod tuple;
 pub mod unknown;
 
 pub use error::KernelError;
 pub use expectation::Expectation;
 pub use flow::{Counters, Flow, NatRange, ProtoInfo, SeqAdj, Synproxy};
+pub use gap::{Cause, Gap};
+pub use record::Record;
 pub use stats::{Stats, StatsKind};
 pub use tuple::Tuple;
 pub use unknown::{Unknown, Unknowns};
 
-use crate::wire::constants::{CT_DELETE, CT_NEW, EXP_DELETE, EXP_NEW, NLM_F_CREATE, NLM_F_MULTI, NLMSG_OVERRUN};
+use crate::wire::constants::*;
 use crate::wire::{DecodeError, Message};
 
 /// What a row reports.
@@ -38,10 +43,18 @@ pub enum Kind {
     ExpDestroy,
     /// A stretch of time in which events were lost.
     Gap,
+    /// The ledger's record of a flow that has ended.
+    Flow,
+    /// Its record of a flow that goes on.
+    Interim,
+    /// Its record of a translation that began.
+    Binding,
+    /// A flow that it holds open.
+    Open,
 }
 
 impl Kind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Entry,
         Self::New,
         Self::Update,
@@ -51,6 +64,10 @@ impl Kind {
         Self::ExpUpdate,
         Self::ExpDestroy,
         Self::Gap,
+        Self::Flow,
+        Self::Interim,
+        Self::Binding,
+        Self::Open,
     ];
 
     /// The kind of a message, or None for one that is no row (control messages, statistics, other subsystems).
@@ -70,6 +87,10 @@ impl Kind {
             EXP_NEW => Self::ExpUpdate,
             EXP_DELETE => Self::ExpDestroy,
             NLMSG_OVERRUN => Self::Gap,
+            RECORD_FLOW => Self::Flow,
+            RECORD_INTERIM => Self::Interim,
+            RECORD_BINDING => Self::Binding,
+            RECORD_OPEN => Self::Open,
             _ => return None,
         })
     }
@@ -87,60 +108,27 @@ impl Kind {
             Self::ExpUpdate => "EXP_UPDATE",
             Self::ExpDestroy => "EXP_DESTROY",
             Self::Gap => "GAP",
+            Self::Flow => "FLOW",
+            Self::Interim => "INTERIM",
+            Self::Binding => "BINDING",
+            Self::Open => "OPEN",
         }
     }
 
     #[must_use]
     pub fn is_flow(self) -> bool {
-        matches!(self, Self::Entry | Self::New | Self::Update | Self::Destroy)
+        matches!(self, Self::Entry | Self::New | Self::Update | Self::Destroy) || self.is_record()
+    }
+
+    /// One of the ledger's records of a flow.
+    #[must_use]
+    pub fn is_record(self) -> bool {
+        matches!(self, Self::Flow | Self::Interim | Self::Binding | Self::Open)
     }
 
     #[must_use]
     pub fn is_expectation(self) -> bool {
         matches!(self, Self::ExpEntry | Self::ExpNew | Self::ExpUpdate | Self::ExpDestroy)
-    }
-}
-
-/// Events lost: how many (None where nobody can tell) and between which times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gap {
-    pub lost: Option<u64>,
-    /// The last time before which nothing was lost, nanoseconds since the epoch.
-    pub after_ns: i64,
-    /// The first time from which on nothing was lost.
-    pub before_ns: i64,
-}
-
-impl Gap {
-    const UNKNOWN: u64 = u64::MAX;
-
-    /// The gap as an NLMSG_OVERRUN message, so that it travels in batches and recordings in its place.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let mut writer = crate::wire::Writer::control(NLMSG_OVERRUN, 0, 0, 0);
-        writer.raw(&self.lost.unwrap_or(Self::UNKNOWN).to_be_bytes());
-        writer.raw(&self.after_ns.to_be_bytes());
-        writer.raw(&self.before_ns.to_be_bytes());
-        writer.finish()
-    }
-
-    /// Read what [`Self::encode`] wrote.
-    pub fn decode(message: &Message<'_>) -> Result<Self, DecodeError> {
-        let Some((lost, rest)) = message.body.split_first_chunk::<8>() else {
-            return Err(DecodeError::Truncated { at: 16, need: 24, have: message.body.len() });
-        };
-        let (Some((after, rest)), have) = (rest.split_first_chunk::<8>(), message.body.len()) else {
-            return Err(DecodeError::Truncated { at: 24, need: 24, have: message.body.len() });
-        };
-        let Some(before) = rest.first_chunk::<8>() else {
-            return Err(DecodeError::Truncated { at: 32, need: 24, have });
-        };
-        let lost = u64::from_be_bytes(*lost);
-        Ok(Self {
-            lost: (lost != Self::UNKNOWN).then_some(lost),
-            after_ns: i64::from_be_bytes(*after),
-            before_ns: i64::from_be_bytes(*before),
-        })
     }
 }
 

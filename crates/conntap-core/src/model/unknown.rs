@@ -57,6 +57,7 @@ fn shape(nest: Nest, kind: u16) -> Shape {
         (Nest::Flow, CTA_SEQ_ADJ_ORIG | CTA_SEQ_ADJ_REPLY) => In(Nest::Leaves(CTA_SEQADJ_OFFSET_AFTER)),
         (Nest::Flow, CTA_SYNPROXY) => In(Nest::Leaves(CTA_SYNPROXY_TSOFF)),
         (Nest::Flow, CTA_FILTER) => In(Nest::Leaves(CTA_FILTER_REPLY_FLAGS)),
+        (Nest::Flow, CTA_RECORD..=CTA_RECORD_ELEMENTS) => Known,
         (Nest::Flow, _) => plain(CTA_TIMESTAMP_EVENT),
         (Nest::Expectation, CTA_EXPECT_MASTER | CTA_EXPECT_TUPLE | CTA_EXPECT_MASK) => In(Nest::Tuple),
         (Nest::Expectation, CTA_EXPECT_NAT) => In(Nest::ExpectNat),

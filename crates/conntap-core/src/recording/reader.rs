@@ -167,6 +167,7 @@ impl Reader {
             lost: Some(lost),
             after_ns: self.last_ns.unwrap_or(found.time_ns),
             before_ns: found.time_ns,
+            ..Gap::default()
         });
         // Each loss is counted once: by its GAP row, or by the drop count where there is no such row.
         let row = gap_of(datagram);

@@ -76,10 +76,10 @@ pub fn write(style: &ConntrackStyle, flow: &Flow<'_>, place: &mut Place<'_, '_>,
 #[must_use]
 pub fn prefix(kind: Kind) -> &'static [u8] {
     match kind {
-        Kind::New | Kind::ExpNew => b"    [NEW] ",
-        Kind::Update | Kind::ExpUpdate => b" [UPDATE] ",
-        Kind::Destroy | Kind::ExpDestroy => b"[DESTROY] ",
-        Kind::Entry | Kind::ExpEntry | Kind::Gap => b"",
+        Kind::New | Kind::ExpNew | Kind::Binding => b"    [NEW] ",
+        Kind::Update | Kind::ExpUpdate | Kind::Interim => b" [UPDATE] ",
+        Kind::Destroy | Kind::ExpDestroy | Kind::Flow => b"[DESTROY] ",
+        Kind::Entry | Kind::ExpEntry | Kind::Gap | Kind::Open => b"",
     }
 }
 

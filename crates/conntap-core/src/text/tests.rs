@@ -324,7 +324,7 @@ fn xml_escapes_texts_and_keeps_the_faults_that_are_read() {
 fn xml_has_one_root_and_none_without_rows() {
     let mut batch = Batch::default();
     assert_eq!(format(Style::Xml(XmlStyle::default()), &batch), "");
-    batch.push_gap(&Gap { lost: None, after_ns: 0, before_ns: 1 });
+    batch.push_gap(&Gap { lost: None, after_ns: 0, before_ns: 1, ..Gap::default() });
     assert_eq!(format(Style::Xml(XmlStyle::default()), &batch), "");
     for _ in 0..3 {
         add_flow(&mut batch, Kind::New, 0, &ftp());
@@ -371,7 +371,7 @@ fn a_day_of_ftp_for_people() {
     add_expectation(&mut batch, Kind::ExpDestroy, &expected());
     add_flow(&mut batch, Kind::New, 0, &data);
     add_flow(&mut batch, Kind::Destroy, 0, &ended);
-    batch.push_gap(&Gap { lost: Some(1024), after_ns: THEN - NS, before_ns: THEN });
+    batch.push_gap(&Gap { lost: Some(1024), after_ns: THEN - NS, before_ns: THEN, ..Gap::default() });
     let style = HumanStyle { width: 109, ..HumanStyle::default() };
     let want = "\
 23:47:11.004  +  tcp    10.0.0.5:50122 ⇒ 203.0.113.7:50122 → 198.51.100.9:21 ftp      SYN_SENT     helper ftp
@@ -650,7 +650,7 @@ proptest! {
     #[test]
     fn no_gap_is_too_strange(lost in any::<Option<u64>>(), after in any::<i64>(), before in any::<i64>()) {
         let mut batch = Batch::default();
-        batch.push_gap(&Gap { lost, after_ns: after, before_ns: before });
+        batch.push_gap(&Gap { lost, after_ns: after, before_ns: before, ..Gap::default() });
         format_all(&batch);
     }
 }

@@ -203,3 +203,17 @@ pub const IPPROTO_GRE: u8 = 47;
 pub const IPPROTO_ICMPV6: u8 = 58;
 pub const IPPROTO_SCTP: u8 = 132;
 pub const IPPROTO_UDPLITE: u8 = 136;
+
+// Records of the ledger: a subsystem and attributes that the kernel has not.
+pub const NFNL_SUBSYS_RECORD: u16 = 127;
+pub const RECORD_FLOW: u16 = NFNL_SUBSYS_RECORD << 8;
+pub const RECORD_INTERIM: u16 = RECORD_FLOW | 1;
+pub const RECORD_BINDING: u16 = RECORD_FLOW | 2;
+pub const RECORD_OPEN: u16 = RECORD_FLOW | 3;
+pub const CTA_RECORD: u16 = 0x3f00;
+/// Text.
+pub const CTA_RECORD_EXPORTER: u16 = 0x3f01;
+/// be32.
+pub const CTA_RECORD_DOMAIN: u16 = 0x3f02;
+/// Text.
+pub const CTA_RECORD_ELEMENTS: u16 = 0x3f03;

@@ -56,6 +56,12 @@ impl Writer {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Append attributes as another message has them.
+    pub fn attrs(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.pad();
+    }
+
     /// Append one attribute. A payload too long for an attribute (65,531 bytes) is cut: no caller has one.
     pub fn attr(&mut self, kind: u16, payload: &[u8]) {
         let payload = payload.get(..MAX_PAYLOAD).unwrap_or(payload);
@@ -122,7 +128,7 @@ impl Writer {
     }
 
     fn pad(&mut self) {
-        let len = self.bytes.len().next_multiple_of(4);
+        let len = self.bytes.len().next_multiple_of(4); // messages begin aligned
         self.bytes.resize(len, 0);
     }
 

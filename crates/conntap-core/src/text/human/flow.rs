@@ -40,7 +40,7 @@ pub(super) fn write(
     pad(out, start, wanted);
     out.push(b' ');
     let mut state_shown = true;
-    if kind == Kind::Destroy {
+    if matches!(kind, Kind::Destroy | Kind::Flow) {
         state_shown = !summary(style, flow, ns, out);
     } else {
         let start = out.len();
@@ -54,7 +54,7 @@ fn remember(recent: &mut Recent, kind: Kind, flow: &Flow<'_>) {
     if let Some(helper) = flow.helper {
         recent.master(&flow.orig, helper);
     }
-    if kind == Kind::Destroy {
+    if matches!(kind, Kind::Destroy | Kind::Flow) {
         recent.ended(&flow.orig);
     }
 }
@@ -239,7 +239,7 @@ fn words(
     if status & IPS_SEEN_REPLY == 0 && kind != Kind::New && (has_state || !state_shown) {
         out.extend_from_slice(b"unreplied  ");
     }
-    if kind == Kind::Destroy {
+    if matches!(kind, Kind::Destroy | Kind::Flow) {
         if flow.timeout.is_none() && place.message.port == 0 {
             out.extend_from_slice(b"timed out  ");
         }

@@ -67,10 +67,10 @@ impl Signs {
     /// Sign and colour of a row.
     pub fn kind(&self, kind: Kind) -> (&'static str, &'static str) {
         match kind {
-            Kind::Entry | Kind::ExpEntry => (self.none, ""),
-            Kind::New => (self.began, BEGAN),
-            Kind::Update | Kind::ExpUpdate => (self.changed, CHANGED),
-            Kind::Destroy => (self.ended, ENDED),
+            Kind::Entry | Kind::ExpEntry | Kind::Open => (self.none, ""),
+            Kind::New | Kind::Binding => (self.began, BEGAN),
+            Kind::Update | Kind::ExpUpdate | Kind::Interim => (self.changed, CHANGED),
+            Kind::Destroy | Kind::Flow => (self.ended, ENDED),
             Kind::ExpNew => (self.expected, EXPECTED),
             Kind::ExpDestroy => (self.unexpected, EXPECTED),
             Kind::Gap => (self.gap, ALARM),

@@ -18,8 +18,14 @@ def now_ns() -> int:
 def read_in_namespace(path: _Path, netns: _Path | None = None) -> str:
     """The text of a file as a process in the namespace `netns` would read it (/proc/sys/net, /proc/net)."""
 
+def write_in_namespace(path: _Path, text: str, netns: _Path | None = None) -> None:
+    """Write a setting below /proc/sys as a process in the namespace `netns` would; the file is never made."""
+
 def first_linktype(bytes: bytes) -> int | None:
     """The link type of the first packet in the first bytes of a capture file; None where it cannot be told."""
+
+def field_names() -> list[str]:
+    """The names of all fields, in the columns' order (docs/fields.md)."""
 
 def arrow_schema() -> object:
     """The Arrow schema of every batch and table, as a PyCapsule."""

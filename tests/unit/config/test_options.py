@@ -45,8 +45,13 @@ def test_both_ways_meet():
 
 @pytest.mark.parametrize(
     ("options", "kind"),
-    [({}, "kernel"), ({"files": ["a.pcap"]}, "files"), ({"interface": "eth0"}, "interface"), ({"collect": ["ipfix://[::]:4739"]}, "collect")],
-)  # fmt: skip
+    [
+        ({}, "kernel"),
+        ({"files": ["a.pcap"]}, "files"),
+        ({"interface": "eth0", "engine": ["--helper", "ftp"]}, "interface"),
+        ({"collect": ["ipfix://[::]:4739"]}, "collect"),
+    ],
+)
 def test_sources(options, kind):
     assert from_options(to=["csv:-"], **options).source.kind == kind
 

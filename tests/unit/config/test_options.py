@@ -74,7 +74,7 @@ def test_faults_name_the_option():
             files=["a"],
             netns="x",
         )
-    assert str(caught.value).splitlines() == [
+    assert [str(fault) for fault in caught.value.faults] == [
         "FILTER: unknown word 'dprot', did you mean 'dport'?",
         '--truncate-inside: is text, must be { ipv4 = 24, ipv6 = 56 } or "24/56"',
         "--keep: flow: there is no such key, did you mean 'flows'?",

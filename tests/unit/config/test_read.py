@@ -163,7 +163,7 @@ FAULTS = {
 def test_what_is_wrong_is_told_with_its_line(text, told):
     with pytest.raises(ConfigError) as caught:
         read_text(text, "f")
-    assert str(caught.value).splitlines() == told
+    assert [str(fault) for fault in caught.value.faults] == told
 
 
 def test_all_faults_are_told_at_once_in_order_of_lines():

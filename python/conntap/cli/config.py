@@ -23,7 +23,9 @@ def config() -> None:
 def check(io: IO, files: tuple[str, ...]) -> int:
     """Check configuration files.
 
-    All that is wrong is listed, each with its line. Exit: 0 all are right, 1 something is wrong, 2 a file cannot be read.
+    All that is wrong is listed, each with its line.
+
+    Exit: 0 all are right, 1 something is wrong, 2 a file cannot be read.
     """
     from conntap.config import ConfigError, read_file
 

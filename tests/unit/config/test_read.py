@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from conntap.config import ConfigError, Limit, read_file, read_text
@@ -196,3 +199,24 @@ def test_kinds_of_targets_are_what_the_caller_has():
     assert read_text(text, schemes=own).source.kind == "collect"
     with pytest.raises(ConfigError):
         read_text(text)
+
+
+def documented() -> list[tuple[str, str]]:
+    """Blocks of TOML in the documents, each a whole file."""
+    docs = Path(__file__).resolve().parents[3] / "docs"
+    return [
+        (f"{name}:{index}", block)
+        for name in ("log-config.md", "recipes.md")
+        for index, block in enumerate(
+            re.findall(r"^```toml\n(.*?)^```", (docs / name).read_text(), re.DOTALL | re.MULTILINE)
+        )
+    ]
+
+
+@pytest.mark.parametrize(("name", "text"), documented())
+def test_what_the_documents_show_can_be_used(name, text):
+    assert read_text(text, name).sinks
+
+
+def test_the_documents_show_something():
+    assert len(documented()) >= 4

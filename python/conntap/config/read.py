@@ -211,6 +211,7 @@ class _Reader:
     def sink(self, index: int, values: dict[str, Any]) -> SinkConfig | None:
         """One sink; what stands behind its target's `?` counts as if it stood in the table."""
         path: Path = ("sink", index)
+        self.fields(path, values.get("fields", ()))
         if "target" not in values:
             if (*path, "target") not in self.said:
                 self.fault(path, "sink.target", 'is missing: say where records go, target = "parquet:/var/lib/conntap"')
@@ -234,9 +235,10 @@ class _Reader:
                     values[name] = keys[name].read(said)
                 except UsageError as error:
                     self.fault(at, f"sink.{name}", str(error))
+                else:
+                    self.fields(path, values[name] if name == "fields" else ())
             else:
                 options[name] = text
-        self.fields(path, values.get("fields", ()))
         chosen = {
             ours: values[name]
             for name, ours in (("filter", "filter"), ("fields", "fields"), ("spool", "spool_bytes"))

@@ -79,9 +79,10 @@ impl IpfixExporter {
         self.written(py, now_ns, |exporter, now_ns| exporter.statistics(not_sent, now_ns))
     }
 
-    /// A new session. What the last call gave counts as not sent.
-    fn restart(&self) {
-        self.held().restart();
+    /// A new session. `sent`: was what the last call gave? Else it is taken back from the counters.
+    #[pyo3(signature = (*, sent))]
+    fn restart(&self, sent: bool) {
+        self.held().restart(sent);
     }
 
     /// Templates announced in this session; it grows when one has just been sent for the first time.

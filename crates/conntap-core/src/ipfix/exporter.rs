@@ -145,14 +145,15 @@ impl Exporter {
         sum
     }
 
-    /// A new session: sequence numbers begin at 0, nothing is announced, and what was handed out last counts as not
-    /// sent.
-    pub fn restart(&mut self) {
+    /// A new session: sequence numbers begin at 0, and nothing is announced. `sent`: was what the last call gave?
+    pub fn restart(&mut self, sent: bool) {
         for stream in [&mut self.flows, &mut self.nat, &mut self.side] {
             stream.restart();
         }
-        self.now = self.before;
-        [self.flows.totals, self.nat.totals, self.side.totals] = self.before.totals;
+        if !sent {
+            self.now = self.before;
+            [self.flows.totals, self.nat.totals, self.side.totals] = self.before.totals;
+        }
         self.announced.clear();
         self.known.fill(false);
         self.options_announced = false;

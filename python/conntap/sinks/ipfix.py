@@ -130,7 +130,7 @@ class IpfixSink:
     def open(self) -> int:
         """Begin a session: sequence numbers from 0, templates first. What a collector has, it does not say: 0."""
         self._transport.open()
-        self._exporter.restart(sent=True)
+        self._exporter.restart()
         self.counters["sessions"] += 1
         now_ns = _core.now_ns()
         self._begin(now_ns)
@@ -172,7 +172,7 @@ class IpfixSink:
         try:
             self._transport.send(messages)
         except SinkUnavailableError:
-            self._exporter.restart(sent=False)
+            self._exporter.take_back()
             raise
         finally:
             self.counters.update(self._exporter.counters)

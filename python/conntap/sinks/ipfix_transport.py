@@ -1,6 +1,7 @@
 """How IPFIX messages travel: datagrams, a TCP connection, TLS on one.
 
-A transport is one session with a collector. What it cannot send it says with `SinkUnavailableError`, and is closed then.
+A transport is one session with a collector. What it cannot send it says with `SinkUnavailableError`, and is closed
+then.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ def tls_context(
             context.load_cert_chain(cert, key)
     except OSError as error:
         files = ", ".join(file for file in (ca, cert, key) if file)
-        raise UsageError(f"TLS: {files}: {error.strerror or error}", hint="ca=, cert= and key= are PEM files") from error
+        raise UsageError(
+            f"TLS: {files}: {error.strerror or error}", hint="ca=, cert= and key= are PEM files"
+        ) from error
     return context
 
 
@@ -195,6 +198,10 @@ class Connection:
 
     def close(self) -> None:
         if self._socket:
+            with suppress(OSError):
+                self._socket.settimeout(0)
+                if isinstance(self._socket, ssl.SSLSocket):
+                    self._socket.unwrap()  # says goodbye; the answer is not waited for
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_WR)
             self._socket.close()

@@ -118,7 +118,7 @@ class Runner:
         last = records.last_seq
         if last <= self._seen:
             return True
-        if self._seen:
+        if records.first_seq <= self._seen:
             records = records.after(self._seen)
         with self._changed:
             while self._queued >= self._queue_bytes and self.failure is None:
@@ -315,7 +315,7 @@ class Runner:
         while self._spool:
             path, batches = self._spool.first()
             for batch in batches:
-                fresh = batch.after(self.receipt)
+                fresh = batch.after(self.receipt) if batch.first_seq <= self.receipt else batch
                 if len(fresh) and not self._hand_on(fresh):
                     break
             # What the spool holds need not be taken back into memory: the file stays until it is flushed.

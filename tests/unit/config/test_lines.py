@@ -5,6 +5,8 @@ from __future__ import annotations
 import tomllib
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from conntap.config.lines import lines_of
 
@@ -110,3 +112,27 @@ def test_real_files(root, name):
         named = next(part for part in reversed(path) if isinstance(part, str))
         if isinstance(path[-1], str):
             assert named in rows[line - 1]
+
+
+# fmt: off
+PIECES = [
+    "\n", "\r\n", "# [\n", " . ", ",", "\\", "é", "'", '"', '"""', "inf", "[x]\n", "[[many]]\n", "[[many.deep.er]]\n",
+    "a.b = {c = [1, {d = ']'}]}\n", 'x = """\\\n  "" y"""""\n', "z = '''\n''''\n",
+]
+# fmt: on
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_whatever_tomllib_takes_has_its_lines(data):
+    """The text above with pieces of it, and of other TOML, put in anywhere."""
+    text = TEXT
+    pieces = st.sampled_from(PIECES)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(text)))
+        text = text[:at] + data.draw(pieces) + text[data.draw(st.integers(at, min(at + 2, len(text)))) :]
+    try:
+        taken = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        assume(False)
+    assert set(lines_of(text)) == paths(taken)

@@ -102,10 +102,37 @@ def nothing(rest: str) -> dict[str, Any]:
     return {}
 
 
-KINDS: dict[str, Kind] = {
-    "null": Kind("conntap.sinks.null", "NullSink", nothing, {}),
+WORD: Callable[[str], Any] = str
+#: Options of both kinds of IPFIX.
+MESSAGES: dict[str, Callable[[str], Any]] = {
+    "domain": number, "nanoseconds": flag, "extended": flag, "nat_events": WORD,
+}  # fmt: skip
+ROTATION: dict[str, Callable[[str], Any]] = {
+    "rotate_bytes": parse_size, "rotate_seconds": parse_duration, "compress": WORD,
+}  # fmt: skip
+TLS: dict[str, Callable[[str], Any]] = {"ca": WORD, "cert": WORD, "key": WORD, "verify": flag}
+
+#: Scheme, and whether `//host` follows → what it is.
+KINDS: dict[tuple[str, bool], Kind] = {
+    ("null", False): Kind("conntap.sinks.null", "NullSink", nothing, {}),
+    ("ipfix", True): Kind(
+        "conntap.sinks.ipfix",
+        "IpfixSink",
+        address,
+        {
+            **MESSAGES,
+            **TLS,
+            "transport": WORD,
+            "mtu": number,
+            "version": number,
+            "templates_every": parse_duration,
+            "statistics_every": parse_duration,
+            "timeout": parse_duration,
+        },
+    ),
+    ("ipfix", False): Kind("conntap.sinks.ipfix_file", "IpfixFileSink", path, {**MESSAGES, **ROTATION}),
 }
-SCHEMES = tuple(KINDS)
+SCHEMES = tuple(sorted({scheme for scheme, _ in KINDS}))
 
 
 def make_sink(wanted: Wanted, privacy: object = None, retention: object = None) -> Sink:
@@ -120,9 +147,12 @@ def make_sink(wanted: Wanted, privacy: object = None, retention: object = None) 
         UsageError: there is no such kind of sink, or an option that it does not have.
     """
     scheme, _, rest = wanted.target.partition(":")
-    kind = KINDS.get(scheme)
+    kind = KINDS.get((scheme, rest.startswith("//")))
     if kind is None:
-        raise UsageError(f"{wanted.target}: there is no sink '{scheme}'", hint=f"there are {', '.join(sorted(KINDS))}")
+        hint = f"there are {', '.join(SCHEMES)}"
+        if scheme in SCHEMES:
+            hint = f"write {scheme}:{'PATH' if rest.startswith('//') else '//HOST:PORT'}"
+        raise UsageError(f"{wanted.target}: there is no such sink", hint=hint)
     try:
         arguments = kind.place(rest)
         for name, text in wanted.options.items():
@@ -150,7 +180,3 @@ def read_option(kind: Kind, name: str, text: str) -> Any:
         return read(text)
     except ValueError as error:
         raise UsageError(f"{name}: {error}") from error
-
-
-seconds = parse_duration
-size = parse_size

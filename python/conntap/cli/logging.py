@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from conntap.cli.io import IO
     from conntap.config import LogConfig
     from conntap.pipeline import Pipeline
+    from conntap.sources import Source
     from conntap.systemd import Notifier
     from conntap.tracker import Setup
 
@@ -37,19 +38,32 @@ def run_logger(
         UsageError: settings that cannot be.
         ConntapError: the source failed, or every sink has.
     """
+    from conntap.logger import same_source
     from conntap.systemd import Notifier
     from conntap.units import parse_duration
 
     deadline = None if duration is None else time.monotonic() + parse_duration(duration)
     notifier = Notifier.of_process()
+    source: Source | None = None
     with Signals() as signals:
         while True:
-            pipeline = open_logger(io, settings)
-            again = work(io, pipeline, signals, notifier, deadline=deadline, quiet=quiet)
+            pipeline = open_logger(io, settings, source)
+            new: LogConfig | None = None
+            kept = False
+            try:
+                work(io, pipeline, signals, notifier, deadline=deadline, quiet=quiet)
+                if signals.reload:
+                    notifier.reloading()
+                    new = reread(io, config, settings)
+                    kept = pipeline.source.live and same_source(settings, new)
+                else:
+                    notifier.stopping()
+            finally:
+                pipeline.stop(PATIENCE, keep_source=kept)
             finish(io, pipeline, summary)
-            if not again:
+            if new is None:
                 return
-            settings = reread(io, config, settings)
+            settings, source = new, pipeline.source if kept else None
 
 
 class Signals:
@@ -81,14 +95,14 @@ class Signals:
             signal.signal(number, handler)
 
 
-def open_logger(io: IO, settings: LogConfig) -> Pipeline:
+def open_logger(io: IO, settings: LogConfig, source: Source | None) -> Pipeline:
     """Make the logger, and say what the kernel will not tell it."""
     from conntap.logger import make_logger
 
     setup = setup_of(io, settings) if settings.source.kind in ("files", "interface") else None
     if settings.source.kind == "kernel" and settings.settings != "ignore":
         look_at_knobs(io, settings)
-    return make_logger(settings, setup=setup, say=lambda text: io.say(f"note: {text}"))
+    return make_logger(settings, setup=setup, source=source, say=lambda text: io.say(f"note: {text}"))
 
 
 def setup_of(io: IO, settings: LogConfig) -> Setup | None:
@@ -119,8 +133,8 @@ def look_at_knobs(io: IO, settings: LogConfig) -> None:
 
 def work(
     io: IO, pipeline: Pipeline, signals: Signals, notifier: Notifier, *, deadline: float | None, quiet: bool
-) -> bool:
-    """Run until there is a reason to stop; True where settings are to be read anew."""
+) -> None:
+    """Run until there is a reason to stop."""
     signals.stop.clear()
     signals.reload = False
     progress = Progress()
@@ -143,15 +157,9 @@ def work(
                 notifier.status(line)
                 if shown:
                     print(f"\r\x1b[K{line}", end="", file=io.err, flush=True)
-        if signals.reload:
-            notifier.reloading()
-        else:
-            notifier.stopping()
     finally:
         if shown:
             print("\r\x1b[K", end="", file=io.err, flush=True)
-        pipeline.stop(PATIENCE)
-    return signals.reload
 
 
 def check_sinks(pipeline: Pipeline) -> None:

@@ -487,6 +487,31 @@ class Formatter:
     def format(self, batch: Batch) -> bytes: ...
     def finish(self) -> bytes: ...
 
+@final
+class LineFormatter:
+    """Writes records as lines: JSON, ulogd's JSON, CSV, syslog, and what journald takes."""
+
+    def __new__(
+        cls,
+        format: str,
+        *,
+        fields: list[str] | None = None,
+        utc_offset: int | None = None,
+        framing: str = "none",
+        device: str = "Netfilter",
+        facility: int = 16,
+        severity: int = 6,
+        host: str = "-",
+        app: str = "conntap",
+        procid: str = "-",
+        limit: int | None = None,
+    ) -> LineFormatter: ...
+    def head(self) -> bytes: ...
+    def format(self, batch: Batch) -> bytes: ...
+    def datagrams(self, batch: Batch) -> list[bytes]: ...
+    @property
+    def shortened(self) -> int: ...
+
 _Bytes: TypeAlias = bytes  # where a member of that name is in the way
 _TupleBytes: TypeAlias = tuple[bytes, bytes, int, int, int]
 """src, dst (4 or 16 bytes), protocol, source and destination port."""

@@ -399,6 +399,31 @@ class Ledger:
     def counters(self) -> dict[str, int]: ...
 
 @final
+class IpfixExporter:
+    """Writes records as messages of IPFIX (RFC 7011) or NetFlow v9. One of it is one session with a collector."""
+
+    def __new__(
+        cls,
+        *,
+        mtu: int = 1400,
+        domain: int = 1,
+        version: int = 10,
+        nanoseconds: bool = False,
+        extended: bool = False,
+        nat_events: str = "yes",
+    ) -> IpfixExporter: ...
+    def encode(self, batch: Batch, now_ns: int | None = None) -> list[bytes]: ...
+    def templates(self, now_ns: int | None = None) -> list[bytes]: ...
+    def statistics(self, *, not_sent: int = 0, now_ns: int | None = None) -> list[bytes]: ...
+    def restart(self) -> None: ...
+    @property
+    def announced(self) -> int: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def counters(self) -> dict[str, int]: ...
+
+@final
 class Recorder:
     """Turns batches into the bytes of a pcapng file."""
 

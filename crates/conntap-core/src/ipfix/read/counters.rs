@@ -20,6 +20,10 @@ pub struct Counters {
     pub records_without_address: u64,
     /// Records of events that are no flow (pools and quotas exhausted, denied connections): no row.
     pub records_of_other_events: u64,
+    /// Ends of translations that conntap's own exporter tells in its flow records too: no row.
+    pub nat_ends_told_twice: u64,
+    /// Flows whose earlier interim records were forgotten to make room: totals begin anew.
+    pub interims_forgotten: u64,
     /// Elements that did not fit a row.
     pub elements_dropped: u64,
     /// IPFIX: data records that never came, by the sequence numbers.
@@ -75,6 +79,8 @@ impl Counters {
             ("gaps", self.gaps),
             ("records_without_address", self.records_without_address),
             ("records_of_other_events", self.records_of_other_events),
+            ("nat_ends_told_twice", self.nat_ends_told_twice),
+            ("interims_forgotten", self.interims_forgotten),
             ("elements_dropped", self.elements_dropped),
             ("lost_records", self.lost_records),
             ("lost_messages", self.lost_messages),

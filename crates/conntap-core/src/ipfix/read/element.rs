@@ -2,10 +2,16 @@
 //!
 //! Source: IANA registry "IPFIX Information Elements"; reverse elements: RFC 5103 6.1.
 
+use crate::ipfix::elements::{
+    END_AFTER, GAP_AFTER, GAP_ALIVE, GAP_BEFORE, GAP_CAUSE, GAP_ENDED, GAP_LOST, LABELS, MARK, RECORD_NO, STATE,
+    STATUS, ZONE,
+};
+pub use crate::ipfix::elements::{OUR_ENTERPRISE as OURS, REVERSE_ENTERPRISE as REVERSE};
+
 /// Elements of the IANA registry have enterprise 0 here.
 pub const IANA: u32 = 0;
-/// The same element for the other direction.
-pub const REVERSE: u32 = 29305;
+/// In NetFlow v9 these two are the other direction; in IPFIX what a middlebox made of the same one.
+const NETFLOW9_ONLY: u32 = u32::MAX - 1;
 /// Scope fields of NetFlow v9 have types of their own, which are no elements.
 pub const NETFLOW9_SCOPE: u32 = u32::MAX;
 
@@ -63,11 +69,26 @@ pub enum Number {
     FirewallEvent,
     Zone,
     BiflowDirection,
+    NatType,
+    OutOctets,
+    OutPackets,
+    Mark,
+    Status,
+    OwnZone,
+    State,
+    RecordNo,
+    EndAfter,
+    GapCause,
+    GapLost,
+    GapAfter,
+    GapBefore,
+    GapAlive,
+    GapEnded,
 }
 
 impl Number {
     /// How many there are: one more than the last.
-    pub const COUNT: usize = Self::BiflowDirection as usize + 1;
+    pub const COUNT: usize = Self::GapEnded as usize + 1;
 }
 
 /// What an address of a record says.
@@ -99,6 +120,7 @@ pub enum Field {
     Address(Address),
     /// applicationName: the helper's name, of our own records.
     Application,
+    Labels,
     Padding,
     /// Nothing: it is kept by number.
     Other,
@@ -108,7 +130,7 @@ use Address as A;
 use Number as N;
 
 /// Numbers, and in how many bytes at most they come (fewer is always allowed: RFC 7011 6.2).
-const NUMBERS: [(u32, u16, Number, u16); 50] = [
+const NUMBERS: [(u32, u16, Number, u16); Number::COUNT] = [
     (IANA, 1, N::Octets, 8),
     (IANA, 2, N::Packets, 8),
     (IANA, 85, N::OctetsTotal, 8),
@@ -159,6 +181,21 @@ const NUMBERS: [(u32, u16, Number, u16); 50] = [
     (IANA, 233, N::FirewallEvent, 1),
     (IANA, 234, N::Zone, 4),
     (IANA, 239, N::BiflowDirection, 1),
+    (IANA, 297, N::NatType, 1),
+    (NETFLOW9_ONLY, 23, N::OutOctets, 8),
+    (NETFLOW9_ONLY, 24, N::OutPackets, 8),
+    (OURS, MARK.number, N::Mark, 4),
+    (OURS, STATUS.number, N::Status, 4),
+    (OURS, ZONE.number, N::OwnZone, 2),
+    (OURS, STATE.number, N::State, 1),
+    (OURS, RECORD_NO.number, N::RecordNo, 4),
+    (OURS, END_AFTER.number, N::EndAfter, 8),
+    (OURS, GAP_CAUSE.number, N::GapCause, 1),
+    (OURS, GAP_LOST.number, N::GapLost, 8),
+    (OURS, GAP_AFTER.number, N::GapAfter, 8),
+    (OURS, GAP_BEFORE.number, N::GapBefore, 8),
+    (OURS, GAP_ALIVE.number, N::GapAlive, 8),
+    (OURS, GAP_ENDED.number, N::GapEnded, 8),
 ];
 
 const ADDRESSES: [(u16, Address, u16); Address::COUNT] = [
@@ -182,10 +219,14 @@ const PADDING_OCTETS: u16 = 210;
 impl Field {
     /// The meaning of an element that comes in `len` bytes; [`Self::Other`] where none, or where that length is wrong.
     #[must_use]
-    pub fn of(enterprise: u32, number: u16, len: u16) -> Self {
+    pub fn of(enterprise: u32, number: u16, len: u16, v9: bool) -> Self {
+        let enterprise = if v9 && enterprise == IANA && matches!(number, 23 | 24) { NETFLOW9_ONLY } else { enterprise };
         let numeric = NUMBERS.iter().find(|known| (known.0, known.1) == (enterprise, number));
         if let Some((.., field, most)) = numeric {
             return if (1..=*most).contains(&len) { Self::Number(*field) } else { Self::Other };
+        }
+        if enterprise == OURS && number == LABELS.number {
+            return Self::Labels;
         }
         if enterprise != IANA {
             return Self::Other;
@@ -216,12 +257,14 @@ mod tests {
 
     #[test]
     fn a_length_that_cannot_be_leaves_the_element_as_bytes() {
-        assert_eq!(Field::of(IANA, 8, 4), Field::Address(Address::Source4));
-        assert_eq!(Field::of(IANA, 8, 16), Field::Other);
-        assert_eq!(Field::of(IANA, 1, 4), Field::Number(Number::Octets));
-        assert_eq!(Field::of(IANA, 1, 9), Field::Other);
-        assert_eq!(Field::of(IANA, 1, u16::MAX), Field::Other);
-        assert_eq!(Field::of(9, 1, 4), Field::Other);
-        assert_eq!(Field::of(NETFLOW9_SCOPE, 1, 4), Field::Other);
+        assert_eq!(Field::of(IANA, 8, 4, false), Field::Address(Address::Source4));
+        assert_eq!(Field::of(IANA, 8, 16, false), Field::Other);
+        assert_eq!(Field::of(IANA, 1, 4, false), Field::Number(Number::Octets));
+        assert_eq!(Field::of(IANA, 1, 9, false), Field::Other);
+        assert_eq!(Field::of(IANA, 1, u16::MAX, false), Field::Other);
+        assert_eq!(Field::of(9, 1, 4, false), Field::Other);
+        assert_eq!(Field::of(IANA, 23, 4, false), Field::Other);
+        assert_eq!(Field::of(IANA, 23, 4, true), Field::Number(Number::OutOctets));
+        assert_eq!(Field::of(NETFLOW9_SCOPE, 1, 4, false), Field::Other);
     }
 }

@@ -6,6 +6,7 @@
 mod counters;
 pub mod element;
 mod error;
+mod going;
 mod record;
 mod sequence;
 mod session;
@@ -18,6 +19,8 @@ pub use error::ReadError;
 
 use counters::add;
 use element::Number;
+use going::Going;
+use record::Context;
 use sequence::Numbered;
 use session::{Session, Sessions, Waiting};
 use template::{FIRST_ID, Form, Item, take_u16};
@@ -52,9 +55,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             sessions: 1024,
-            templates: 512,
+            templates: 1024,
             fields: 8192,
-            waiting_bytes: 256 << 10,
+            waiting_bytes: 128 << 10,
             waiting_ns: 600 * SECOND,
             // Routers refresh every 30 minutes as they come; RFC 7011 8.4 asks for three times the refresh.
             lifetime_ns: 5400 * SECOND,
@@ -93,6 +96,7 @@ pub struct Reader {
     sessions: Sessions,
     counters: Counters,
     values: Values,
+    going: Going,
     gaps: Vec<Gap>,
     sample: Option<(ReadError, Vec<u8>)>,
 }
@@ -161,7 +165,7 @@ impl Reader {
     ) -> Result<usize, ReadError> {
         let (mut header, len) = Header::read(bytes, peer.datagram)?;
         header.received_ns = received_ns.unwrap_or(header.export_ns);
-        let Self { limits, sessions, counters, values, gaps, .. } = self;
+        let Self { limits, sessions, counters, values, going, gaps, .. } = self;
         add(if header.v9 { &mut counters.messages_netflow9 } else { &mut counters.messages_ipfix }, 1);
         if peer.datagram {
             add(&mut counters.trailing_bytes, u64::try_from(bytes.len().saturating_sub(len)).unwrap_or_default());
@@ -173,7 +177,7 @@ impl Reader {
         session.expire(header.received_ns, limits, counters);
         let start = if header.v9 { NETFLOW9_HEADER } else { IPFIX_HEADER };
         let body = bytes.get(start..len).unwrap_or_default();
-        let mut work = Work { limits, session, counters, values, header, peer, tally: Tally::default() };
+        let mut work = Work { limits, session, counters, values, going, header, peer, tally: Tally::default() };
         let read = work.sets(body, out);
         let Work { session, counters, tally, .. } = work;
         let whole = read.is_ok() && !tally.partly;
@@ -270,6 +274,7 @@ struct Work<'a> {
     session: &'a mut Session,
     counters: &'a mut Counters,
     values: &'a mut Values,
+    going: &'a mut Going,
     header: Header,
     peer: &'a Peer<'a>,
     tally: Tally,
@@ -353,7 +358,8 @@ impl Work<'_> {
                 told = self.values.get(Number::InitMilliseconds).or(told);
             } else {
                 self.tally.records = self.tally.records.saturating_add(1);
-                record::append(self.values, &self.header, self.peer, init_ms, self.counters, out);
+                let context = Context { header: &self.header, peer: self.peer, init_ms };
+                record::append(self.values, &context, self.going, self.counters, out);
             }
         }
         add(&mut self.counters.elements_dropped, std::mem::take(&mut self.values.dropped));

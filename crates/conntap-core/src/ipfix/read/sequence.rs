@@ -59,7 +59,6 @@ struct Hole {
 /// The sequence of one session and observation domain.
 #[derive(Debug)]
 pub struct Sequence {
-    v9: bool,
     style: Style,
     evidence: [u8; STYLES.len()],
     /// The message furthest ahead, and the one that came last.
@@ -93,7 +92,6 @@ impl Sequence {
     #[must_use]
     pub fn new(v9: bool) -> Self {
         Self {
-            v9,
             style: if v9 { Style::Messages } else { Style::Before },
             evidence: [0; STYLES.len()],
             front: None,

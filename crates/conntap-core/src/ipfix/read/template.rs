@@ -1,7 +1,8 @@
 //! Templates: how the records of a set are laid out.
 
 use super::ReadError;
-use super::element::{Field, IANA, NETFLOW9_SCOPE};
+use super::element::{Field, IANA, NETFLOW9_SCOPE, OURS};
+use crate::ipfix::ids;
 
 /// The length of a field that says its length itself (RFC 7011 7).
 const VARIABLE: u16 = u16::MAX;
@@ -27,6 +28,8 @@ pub struct Template {
     pub specs: Box<[Spec]>,
     /// Its records are about the exporter.
     pub options: bool,
+    /// conntap's own exporter wrote it.
+    pub ours: bool,
     /// No record is shorter.
     pub min_len: usize,
 }
@@ -143,14 +146,24 @@ impl Item {
                 continue;
             }
             let repeat = specs.iter().filter(|other| (other.enterprise, other.number) == (enterprise, number)).count();
-            let field = if repeat == 0 { Field::of(enterprise, number, len) } else { Field::Other };
+            let field = if repeat == 0 { Field::of(enterprise, number, len, !enterprises) } else { Field::Other };
             specs.push(Spec { enterprise, number, len, repeat: u16::try_from(repeat).unwrap_or(u16::MAX), field });
         }
         if count > MAX_FIELDS {
             return Ok(Self::TooLarge(id));
         }
-        Ok(Self::Template(id, Template { specs: specs.into(), options, min_len }))
+        let ours = specs.iter().any(|spec| spec.enterprise == OURS) || is_our_nat_event(id, &specs);
+        Ok(Self::Template(id, Template { specs: specs.into(), options, ours, min_len }))
     }
+}
+
+/// Our exporter's NAT events have none of our elements; number and layout give them away.
+fn is_our_nat_event(id: u16, specs: &[Spec]) -> bool {
+    let number = |spec: Option<&Spec>| spec.map(|spec| (spec.enterprise, spec.number));
+    (ids::NAT_EVENTS..ids::GAP).contains(&id)
+        && number(specs.first()) == Some((IANA, 323))
+        && number(specs.get(1)) == Some((IANA, 230))
+        && number(specs.last()) == Some((IANA, 148))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub struct Times {
 
 /// Seconds and their fractions since 1900 (NTP); the seconds begin anew in 2036. Rounded, so that what was an even
 /// number of microseconds is one again.
-fn ntp(value: u64) -> i64 {
+pub fn ntp(value: u64) -> i64 {
     let seconds = i64::from(u32::try_from(value >> 32).unwrap_or_default());
     let era = if seconds < 1 << 31 { 1_i64 << 32 } else { 0 };
     let fraction = (value & 0xffff_ffff).saturating_mul(1_000_000_000).saturating_add(1 << 31) >> 32;

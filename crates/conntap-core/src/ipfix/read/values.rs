@@ -13,11 +13,14 @@ const MAX_NAME: usize = 15;
 /// A record's values. Used again for the next one.
 #[derive(Debug)]
 pub struct Values {
-    present: u64,
+    present: u128,
     numbers: [u64; Number::COUNT],
     addressed: u16,
     addresses: [IpAddr; Address::COUNT],
     application: Vec<u8>,
+    labels: Vec<u8>,
+    /// conntap's own exporter wrote it.
+    pub ours: bool,
     /// JSON members of elements without a meaning, each with a comma or brace in front.
     others: Vec<u8>,
     /// Elements that did not fit.
@@ -32,6 +35,8 @@ impl Default for Values {
             addressed: 0,
             addresses: [IpAddr::V4(Ipv4Addr::UNSPECIFIED); Address::COUNT],
             application: Vec::new(),
+            labels: Vec::new(),
+            ours: false,
             others: Vec::new(),
             dropped: 0,
         }
@@ -44,7 +49,9 @@ impl Values {
     pub fn read<'a>(&mut self, template: &Template, bytes: &'a [u8]) -> Option<&'a [u8]> {
         self.present = 0;
         self.addressed = 0;
+        self.ours = template.ours;
         self.application.clear();
+        self.labels.clear();
         self.others.clear();
         let mut rest = bytes;
         for spec in &template.specs {
@@ -54,6 +61,7 @@ impl Values {
                 Field::Number(field) => self.number(field, value),
                 Field::Address(field) => self.address(field, value),
                 Field::Application => self.name(value),
+                Field::Labels => self.labels(value),
                 Field::Padding => true,
                 Field::Other => spec.enterprise == NETFLOW9_SCOPE,
             };
@@ -76,6 +84,7 @@ impl Values {
             Number::Zone => value <= u64::from(u16::MAX),
             Number::BiflowDirection => value == 1,
             Number::NatEvent => matches!(value, 1 | 2 | 4..=7),
+            Number::NatType => self.ours, // the tuples say it
             Number::FirewallEvent => matches!(value, 1 | 2 | 5),
             _ => true,
         }
@@ -103,6 +112,11 @@ impl Values {
             self.application.extend_from_slice(name);
         }
         plain || name.is_empty()
+    }
+
+    fn labels(&mut self, bytes: &[u8]) -> bool {
+        self.labels.extend_from_slice(bytes.get(..bytes.len().min(16)).unwrap_or_default());
+        bytes.len() <= 16
     }
 
     /// Keep an element by number: `"number"`, `"enterprise.number"`, and behind `#` which one it is where it comes again.
@@ -166,16 +180,20 @@ impl Values {
         Some(self.application.as_slice()).filter(|name| !name.is_empty())
     }
 
-    /// The other elements as a JSON object, but for its closing brace; None where there are none.
-    pub fn take_others(&mut self) -> Option<&[u8]> {
-        if self.others.is_empty() {
-            return None;
-        }
-        self.others.push(b'}');
-        Some(&self.others)
+    /// The labels' bits; None where the record has none.
+    #[must_use]
+    pub fn labels_of(&self) -> Option<&[u8]> {
+        Some(self.labels.as_slice()).filter(|labels| labels.iter().any(|byte| *byte != 0))
     }
 
-    /// The same once more, behind [`Self::take_others`].
+    /// End the list of other elements: see [`Self::others`].
+    pub fn close_others(&mut self) {
+        if !self.others.is_empty() {
+            self.others.push(b'}');
+        }
+    }
+
+    /// The other elements as a JSON object, behind [`Self::close_others`]; None where there are none.
     #[must_use]
     pub fn others(&self) -> Option<&[u8]> {
         Some(self.others.as_slice()).filter(|others| !others.is_empty())

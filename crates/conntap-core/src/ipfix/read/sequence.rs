@@ -155,6 +155,8 @@ impl Sequence {
 
     /// Learn how the exporter counts; true where that has just become clear, and what seemed lost was not.
     fn learn(&mut self, fits: bool, last: &Numbered, message: &Numbered, counters: &mut Counters) -> bool {
+        // It follows on the message before, by the present style too: they are behind, and that proves nothing.
+        let fits = fits || self.style.follows(last, message) == Some(true);
         for (style, evidence) in STYLES.iter().zip(&mut self.evidence) {
             match (fits, style.follows(last, message)) {
                 (false, Some(true)) => *evidence = evidence.saturating_add(1),

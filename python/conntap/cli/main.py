@@ -32,6 +32,7 @@ COMMANDS = {
     "replay": ("conntap.cli.replay", "replay", "Show what a recording or a packet capture holds, without privilege."),
     "explain": ("conntap.cli.explain", "explain", "Tell the story of a connection, packet by packet."),
     "config": ("conntap.cli.config", "config", "Check the logger's settings, or print an example."),
+    "collect": ("conntap.cli.collect", "collect", "Show the records that other exporters send: IPFIX, NetFlow v9."),
     "conntrack": ("conntap.cli.conntrack", "conntrack", "Be the `conntrack` command."),
     "lab": ("conntap.cli.lab", "lab", "Run real traffic through a gateway made of namespaces."),
     "demo": ("conntap.cli.demo", "demo", "Watch an FTP download through a masquerading gateway."),

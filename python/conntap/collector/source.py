@@ -36,6 +36,7 @@ class Collector:
         live: it listens; otherwise it reads files to their end.
         ended: there will be no more.
         reader: what is known of the exporters.
+        sockets: that it listens with.
         faults: files that could not be read to their end, in words.
     """
 
@@ -70,7 +71,7 @@ class Collector:
         self._settled = time.monotonic()
         self._closed = False
         self._selector = selectors.DefaultSelector()
-        self._sockets: list[Datagrams | Connections] = []
+        self.sockets: list[Datagrams | Connections] = []
         self._files: list[MessageFile] = []
         try:
             for place in found:
@@ -81,7 +82,7 @@ class Collector:
                     opened = Datagrams(place)
                 else:
                     opened = Connections(place, self._watch, self._forget)
-                self._sockets.append(opened)
+                self.sockets.append(opened)
                 self._watch(opened)
         except BaseException:
             self.close()
@@ -102,7 +103,7 @@ class Collector:
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """Where it listens, in the order of the places; with the ports that were chosen."""
-        return [opened.address for opened in self._sockets]
+        return [opened.address for opened in self.sockets]
 
     def fileno(self) -> int:
         """A descriptor for select and friends: readable when something has come."""
@@ -112,10 +113,16 @@ class Collector:
     def counters(self) -> dict[str, int]:
         """What came, what it became and every loss, by name: docs/collect.md has the list."""
         sums: Counter[str] = Counter()
-        for opened in (*self._sockets, *self._files):
+        for opened in (*self.sockets, *self._files):
             sums.update(opened.counters)
         read = self.reader.counters
-        return {**sums, **read, "lost": read["lost_records"], "rows": self._rows, "filtered_here": self._refused}
+        return {
+            **sums,
+            **read,
+            "lost": read["lost_records"] + read["lost_messages"],
+            "rows": self._rows,
+            "filtered_here": self._refused,
+        }
 
     @property
     def sample(self) -> tuple[str, bytes] | None:
@@ -161,7 +168,7 @@ class Collector:
     def _settle(self, now_ns: int) -> _core.Batch:
         """Do what is due by the clock."""
         self._settled = time.monotonic()
-        for opened in self._sockets:
+        for opened in self.sockets:
             if isinstance(opened, Connections):
                 opened.end_slow()
         return self.reader.settle(now_ns)
@@ -207,6 +214,6 @@ class Collector:
     def close(self) -> None:
         """Stop listening; counters can still be read."""
         self._closed = True
-        for opened in (*self._sockets, *self._files):
+        for opened in (*self.sockets, *self._files):
             opened.close()
         self._selector.close()

@@ -1,0 +1,98 @@
+"""`conntap collect`: what other exporters send, IPFIX and NetFlow v9, as records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from conntap.cli.options import output_options, stream_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conntap.cli.io import IO
+    from conntap.collector import Collector
+
+__all__ = ["collect"]
+
+
+@click.command(
+    epilog="Examples: conntap collect ipfix://0.0.0.0:4739 --json · conntap collect ipfix:flows.ipfix 'dport 443'"
+)
+@click.argument("words", nargs=-1, required=True, metavar="PLACE... [FILTER]...")
+@output_options
+@stream_options
+@click.pass_obj
+def collect(
+    io: IO,
+    words: tuple[str, ...],
+    count: int | None,
+    duration: float | None,
+    summary: str | None,
+    **output: Any,
+) -> None:
+    """Show the records that exporters send (IPFIX, NetFlow v9), or that a file of IPFIX messages holds.
+
+    PLACE is ipfix://HOST:PORT for UDP, with ?transport=tcp or tls behind it for these, or ipfix:FILE
+    (docs/collect.md).
+    """
+    from conntap.cli.output import make_formatter
+    from conntap.cli.stream import Stream
+
+    places, where = places_and_filter(words)
+    formatter = make_formatter(io, **output)
+    stream = Stream(io, count=count, duration=duration, summary=summary)
+    with stream, open_places(places, where) as collector:
+        tell_places(io, collector)
+        try:
+            if collector.live:
+                stream.live(
+                    lambda timeout: collector.receive(timeout / 1000), lambda batch: io.write(formatter.format(batch))
+                )
+            else:
+                stream.finite(collector.batches(), lambda batch: io.write(formatter.format(batch)))
+            stream.end(formatter)
+        finally:
+            for fault in collector.faults if stream.ended_by != "error" else []:
+                io.say(f"warning: {fault}")
+            stream.finish(collector.counters, sample=collector.sample)
+
+
+def places_and_filter(words: Sequence[str]) -> tuple[list[str], str]:
+    """Part the places, which come first, from the filter."""
+    number = next((at for at, word in enumerate(words) if not word.startswith("ipfix:")), len(words))
+    if not number:
+        raise click.UsageError(f"'{words[0]}' is no place where records come in: say ipfix://0.0.0.0:4739")
+    return list(words[:number]), " ".join(words[number:])
+
+
+def open_places(places: Sequence[str], where: str) -> Collector:
+    """Open what the command names.
+
+    Raises:
+        UsageError: a place is none, or a file cannot be read.
+    """
+    from conntap.collector import Collector
+    from conntap.errors import RecordingError, UsageError
+
+    try:
+        return Collector(*places, where=where)
+    except FileNotFoundError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}") from error
+    except RecordingError as error:
+        raise UsageError(str(error), hint=error.hint) from error
+
+
+def tell_places(io: IO, collector: Collector) -> None:
+    """Say where it listens, with a buffer that is smaller than was asked for."""
+    from conntap.collector.datagrams import Datagrams
+
+    for opened in collector.sockets:
+        host, port = opened.address
+        io.say(f"listening at {f'[{host}]' if ':' in host else host}:{port}, {opened.place.transport}; ctrl+c ends it")
+        if isinstance(opened, Datagrams) and opened.buffer_bytes < opened.place.buffer_bytes:
+            io.say(
+                f"note: the kernel gave a buffer of {opened.buffer_bytes >> 10:,} KiB only:"
+                f" sysctl net.core.rmem_max={opened.place.buffer_bytes}, or run it with CAP_NET_ADMIN"
+            )

@@ -127,4 +127,4 @@ def read_size(text: str, value: str) -> int:
     try:
         return parse_size(value)
     except UsageError as error:
-        raise UsageError(f"{text}: buffer=: {error}", hint=error.hint) from error
+        raise UsageError(f"{text}: buffer=: {error}", hint="say buffer=32MiB") from error

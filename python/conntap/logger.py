@@ -115,9 +115,14 @@ def open_source(config: LogConfig, setup: Setup | None, say: Callable[[str], Non
         packets = Interface(config.source.interface or "any", setup, netns=config.netns)
         return InterfaceSource(packets, where, went_down=lambda: say("the interface went down; waiting for it"))
     if kind == "collect":
-        from conntap.collector import open_collector
+        from conntap.collector import Collector
 
-        return open_collector(config.source.collect)
+        try:
+            return Collector(*config.source.collect, where=where or "")
+        except OSError as error:
+            raise UsageError(f"{error.filename}: {error.strerror}") from error
+        except RecordingError as error:
+            raise UsageError(str(error), hint=error.hint) from error
     from conntap.kernel import Conntrack
 
     return KernelSource(Conntrack(config.netns), where, reliable=config.reliable, buffer_bytes=config.buffer_bytes)

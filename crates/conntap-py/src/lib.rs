@@ -4,6 +4,7 @@ mod address;
 mod arrow;
 mod bare;
 mod batch;
+mod collect;
 mod engine;
 mod errors;
 mod fields;
@@ -31,6 +32,8 @@ mod _core {
     use super::bare::BarePackets;
     #[pymodule_export]
     use super::batch::{Batch, Rows};
+    #[pymodule_export]
+    use super::collect::IpfixReader;
     #[pymodule_export]
     use super::engine::{Engine, ExpectationHandle, HelperCall};
     #[pymodule_export]

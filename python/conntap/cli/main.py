@@ -33,6 +33,7 @@ COMMANDS = {
     "explain": ("conntap.cli.explain", "explain", "Tell the story of a connection, packet by packet."),
     "log": ("conntap.cli.log", "log", "Record every connection and NAT mapping, without loss."),
     "config": ("conntap.cli.config", "config", "Check the logger's settings, or print an example."),
+    "collect": ("conntap.cli.collect", "collect", "Show the records that other exporters send: IPFIX, NetFlow v9."),
     "conntrack": ("conntap.cli.conntrack", "conntrack", "Be the `conntrack` command."),
     "lab": ("conntap.cli.lab", "lab", "Run real traffic through a gateway made of namespaces."),
     "demo": ("conntap.cli.demo", "demo", "Watch an FTP download through a masquerading gateway."),

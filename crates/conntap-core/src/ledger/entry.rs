@@ -63,6 +63,12 @@ impl Entry {
             (None, None, crate::model::Kind::New) => (row.received_ns, From::Received),
             _ => (row.received_ns, From::Seen),
         };
+        // A message may have waited in the socket for long: what it tells was so when it was made.
+        let seen_ns = match (row.kind, flow.event_ns) {
+            (crate::model::Kind::New, _) => start_ns,
+            (crate::model::Kind::Update, Some(event)) => time(event),
+            _ => row.received_ns,
+        };
         let totals = both(flow.counters_orig, flow.counters_reply);
         let rare = (flow.master.is_some() || flow.helper.is_some() || flow.labels.is_some()).then(|| {
             Box::new(Rare {
@@ -76,7 +82,7 @@ impl Entry {
             reply,
             flow_id: 0,
             start_ns,
-            seen_ns: row.received_ns,
+            seen_ns,
             missing_ns: 0,
             reported_ns: start_ns,
             totals,
@@ -172,6 +178,17 @@ impl Entry {
         if let Some(stop) = flow.stop_ns {
             self.missing_ns = i64::try_from(stop).unwrap_or(i64::MAX);
         }
+    }
+
+    /// It has had this record; `totals` are what an interim one told.
+    pub fn told(&mut self, record: &Record<'_>, totals: Option<[u64; 4]>, at_ns: i64) {
+        if let Some(totals) = totals {
+            self.totals = Some(totals);
+            self.prior = totals;
+            self.record_no = record.record_no.saturating_add(1);
+        }
+        self.seen_ns = self.seen_ns.max(at_ns);
+        self.reported_ns = at_ns;
     }
 
     /// The ledger's part of a record of it.

@@ -25,7 +25,7 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
-    use super::arrow::{ArrowTable, ColumnsBuilder, arrow_schema};
+    use super::arrow::{ArrowTable, ColumnsBuilder, arrow_schema, field_names};
     #[pymodule_export]
     use super::bare::BarePackets;
     #[pymodule_export]
@@ -49,7 +49,7 @@ mod _core {
     #[pymodule_export]
     use super::segment::SegmentBuilder;
     #[pymodule_export]
-    use super::system::{now_ns, read_in_namespace};
+    use super::system::{now_ns, read_in_namespace, write_in_namespace};
     #[pymodule_export]
     use super::text::Formatter;
 

@@ -1,6 +1,6 @@
 """The engine room: what the Rust core offers to Python. `conntap` has the names that programs use."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from os import PathLike
 from typing import Any, Literal, TypeAlias, final
@@ -406,6 +406,34 @@ class Ledger:
     def nbytes(self) -> int: ...
     @property
     def counters(self) -> dict[str, int]: ...
+
+@final
+class SegmentBuilder:
+    """Collects records into a segment: columns sorted by outside address, port, protocol and start."""
+
+    def __new__(
+        cls,
+        *,
+        nat_only: bool = False,
+        keep_ids: bool = False,
+        no_destination: bool = False,
+        truncate: tuple[int, int] | None = None,
+        key: bytes | None = None,
+        networks: Sequence[tuple[_Address, int]] = ...,
+        seq: int = 0,
+    ) -> SegmentBuilder: ...
+    def append(self, batch: Batch) -> None: ...
+    def __len__(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def stats(self) -> dict[str, Any]: ...
+    @property
+    def gaps(self) -> list[dict[str, Any]]: ...
+    def take(self) -> SegmentBuilder: ...
+    def finish(self) -> ArrowTable: ...
+    @staticmethod
+    def names() -> list[str]: ...
 
 @final
 class IpfixExporter:

@@ -83,6 +83,16 @@ def path(rest: str) -> dict[str, Any]:
     return {"path": rest}
 
 
+def directory(rest: str) -> dict[str, Any]:
+    """`:/var/lib/conntap`"""
+    return {"directory": path(rest)["path"]}
+
+
+def networks(text: str) -> tuple[str, ...]:
+    """`10.0.0.0/8,fd00::/8`"""
+    return tuple(part for part in text.split(",") if part)
+
+
 def address(rest: str) -> dict[str, Any]:
     """`://host:port`"""
     try:
@@ -115,6 +125,21 @@ TLS: dict[str, Callable[[str], Any]] = {"ca": WORD, "cert": WORD, "key": WORD, "
 #: Scheme, and whether `//host` follows → what it is.
 KINDS: dict[tuple[str, bool], Kind] = {
     ("null", False): Kind("conntap.sinks.null", "NullSink", nothing, {}),
+    ("parquet", False): Kind(
+        "conntap.sinks.parquet",
+        "ParquetSink",
+        directory,
+        {
+            "rows": number,
+            "seconds": parse_duration,
+            "nat_only": flag,
+            "keep_ids": flag,
+            "inside": networks,
+            "level": number,
+            "compact": flag,
+        },
+        private=True,
+    ),
     ("ipfix", True): Kind(
         "conntap.sinks.ipfix",
         "IpfixSink",

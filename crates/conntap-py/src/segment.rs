@@ -147,9 +147,10 @@ impl SegmentBuilder {
         Ok(ArrowTable { batches: made.map_err(|error| arrow(&error))?, schema })
     }
 
-    /// Names of all columns that a segment can have.
+    /// Names of the columns that a segment has.
     #[staticmethod]
-    fn names() -> Vec<&'static str> {
-        FIELDS.iter().map(|(_, name, _, _)| *name).collect()
+    #[pyo3(signature = (*, nat_only=false))]
+    fn names(nat_only: bool) -> Vec<&'static str> {
+        FIELDS.iter().filter(|(_, _, _, always)| *always || !nat_only).map(|(_, name, _, _)| *name).collect()
     }
 }

@@ -34,8 +34,6 @@ MOST_ROWS: Final = 40_000_000
 #: What sorting may take of memory; the rest goes to disk beside the segments.
 MEMORY: Final = "1GB"
 THREADS: Final = 1
-#: For what is merged, time is there.
-LEVEL: Final = 9
 
 #: As `_core.SegmentBuilder` sorts: outside address, port, protocol, beginning; IPv4 first. Where no outside is told, what
 #: was dialled stands in its place.
@@ -183,7 +181,7 @@ def rewrite(
             "conntap.written_ns": str(now_ns),
         }
         rows = connection.sql(f"SELECT * FROM {source} ORDER BY {ORDER}")
-        written = write(directory, name, rows, told, level=LEVEL)
+        written = write(directory, name, rows, told)
         return replace(entry, file=written.file, bytes=written.bytes, sha256=written.sha256)
     except Exception as error:
         if isinstance(error, OSError | ConntapError):

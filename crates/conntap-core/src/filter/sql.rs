@@ -1,16 +1,16 @@
 //! A filter as a condition in SQL, so that a ledger's segments are filtered by who reads them (DuckDB), which skips
 //! what cannot hold a wanted row.
 //!
-//! The columns are those of a ledger's segments: an IPv4 address is a number (`orig_src`), an IPv6 address 16 bytes
-//! (`orig_src6`), and a column of the reply is null where it mirrors the original direction. A test of a field that a
-//! row lacks is NULL, which counts as false; under `not` stands `IS NOT TRUE`, so there is no third value here either.
+//! The columns are those of a segment (`ledger/segment/fields.rs`): ends in four pairs, an IPv4 address a number
+//! (`out_addr`), an IPv6 address 16 bytes (`out_addr6`), null where it is the same as that of its counterpart. A test of
+//! a field that a row lacks is NULL, which counts as false; under `not` stands `IS NOT TRUE`: no third value here either.
 
 use std::fmt::Write as _;
 
 use super::ast::{Ends, FLOW_KINDS, Field, Net, Node, Ranges, States, Test, kind_bit};
 use super::reduce::{Goal, reduce};
-use crate::model::{Kind, names};
-use crate::wire::constants::AF_INET;
+use crate::model::Kind;
+use crate::wire::constants::{IPPROTO_DCCP, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP};
 
 /// A part of a filter that has no form in SQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,9 +24,8 @@ pub struct SqlError {
 const NOT_KEPT: &str = "a ledger does not keep it";
 const MASK: &str = "an IPv6 mask that is no prefix has no form in SQL";
 
-/// Kinds of records, and the kind of event that each counts as.
-const RECORDS: [(Kind, &str); 4] =
-    [(Kind::Flow, "FLOW"), (Kind::Interim, "INTERIM"), (Kind::Binding, "BINDING"), (Kind::Open, "OPEN")];
+/// Kinds of records, and their numbers in a segment.
+const RECORDS: [(Kind, u8); 4] = [(Kind::Flow, 0), (Kind::Interim, 1), (Kind::Binding, 2), (Kind::Open, 3)];
 
 /// A condition over a ledger's columns that holds for the records that pass.
 pub(crate) fn condition(node: &Node) -> Result<String, SqlError> {
@@ -85,12 +84,9 @@ fn ask(test: &Test, out: &mut String) -> Result<(), SqlError> {
                 return put(out, format_args!("false"));
             }
             put(out, format_args!("kind IN "))?;
-            join(&wanted, ", ", out, |(_, name), out| put(out, format_args!("'{name}'")))
+            join(&wanted, ", ", out, |(_, number), out| put(out, format_args!("{number}")))
         }
-        Test::Family(number) => {
-            let sign = if *number == AF_INET { "IS NOT NULL" } else { "IS NULL" };
-            put(out, format_args!("orig_src {sign}"))
-        }
+        Test::Family(number) => put(out, format_args!("family = {number}")),
         Test::Number { field, mask, ranges } => match number(*field) {
             Some(column) if *mask == u64::MAX => within(&column, ranges, out),
             Some(column) => within(&format!("({column} & {mask})"), ranges, out),
@@ -98,7 +94,9 @@ fn ask(test: &Test, out: &mut String) -> Result<(), SqlError> {
         },
         Test::Port { ends, ranges } => {
             let ends: Vec<_> = ends.each().collect();
-            join(&ends, " OR ", out, |end, out| within(port(*end), ranges, out))
+            put(out, format_args!("(l4proto NOT IN ({IPPROTO_ICMP}, {IPPROTO_ICMPV6}) AND "))?;
+            join(&ends, " OR ", out, |end, out| within(&value_of(*end, "port"), ranges, out))?;
+            put(out, format_args!(")"))
         }
         Test::Address { ends, nets } => {
             if nets.iter().any(|net| matches!(net, Net::V6 { mask, .. } if !is_prefix(*mask))) {
@@ -120,8 +118,8 @@ fn ask(test: &Test, out: &mut String) -> Result<(), SqlError> {
             put(out, format_args!("lower(helper) = '{name}'"))
         }
         Test::Master => put(out, format_args!("master_l4proto IS NOT NULL")),
-        Test::Nat { dst: false } => put(out, format_args!("nat IN ('snat', 'snat,dnat')")),
-        Test::Nat { dst: true } => put(out, format_args!("nat IN ('dnat', 'snat,dnat')")),
+        Test::Nat { dst: false } => put(out, format_args!("nat IN (1, 3)")),
+        Test::Nat { dst: true } => put(out, format_args!("nat IN (2, 3)")),
     }
 }
 
@@ -130,9 +128,7 @@ fn number(field: Field) -> Option<String> {
     let column = match field {
         Field::L4proto => "l4proto",
         Field::Status => "status",
-        Field::Timeout => "timeout",
         Field::Mark => "coalesce(mark, 0)",
-        Field::Secmark => "secmark",
         Field::Zone => "coalesce(zone, 0)",
         Field::OrigZone => "coalesce(orig_zone, 0)",
         Field::ReplyZone => "coalesce(reply_zone, 0)",
@@ -143,14 +139,20 @@ fn number(field: Field) -> Option<String> {
         Field::ReplyBytes => "reply_bytes",
         Field::Packets => return Some(both("packets")),
         Field::Bytes => return Some(both("bytes")),
-        Field::IcmpType => "orig_icmp_type",
-        Field::IcmpCode => "orig_icmp_code",
-        Field::IcmpId => "orig_icmp_id",
-        Field::OrigVtag => "sctp_vtag_orig",
-        Field::ReplyVtag => "sctp_vtag_reply",
-        Field::StartNs => "epoch_ns(start_ns)",
-        Field::StopNs => "epoch_ns(stop_ns)",
-        Field::EventNs | Field::Use | Field::Portid | Field::Class | Field::Flags => return None,
+        Field::IcmpType => return Some(icmp("dst_port >> 8")),
+        Field::IcmpCode => return Some(icmp("dst_port & 255")),
+        Field::IcmpId => return Some(icmp("coalesce(in_port, out_port)")),
+        Field::Portid => "coalesce(portid, 0)",
+        Field::StartNs => "start_ns",
+        Field::StopNs => "(start_ns + duration_ns)",
+        Field::EventNs
+        | Field::Timeout
+        | Field::Secmark
+        | Field::Use
+        | Field::OrigVtag
+        | Field::ReplyVtag
+        | Field::Class
+        | Field::Flags => return None,
     };
     Some(column.to_owned())
 }
@@ -160,12 +162,25 @@ fn both(what: &str) -> String {
     format!("coalesce(orig_{what}::HUGEINT + reply_{what}, orig_{what}, reply_{what})")
 }
 
-fn port(end: Ends) -> &'static str {
+/// What a segment keeps in the place of ports.
+fn icmp(expression: &str) -> String {
+    format!("CASE WHEN l4proto IN ({IPPROTO_ICMP}, {IPPROTO_ICMPV6}) THEN {expression} END")
+}
+
+/// Where an end's address or port stands: in one column, or in another where that is null.
+fn columns(end: Ends) -> (&'static str, Option<&'static str>) {
     match end {
-        Ends::SRC => "orig_sport",
-        Ends::DST => "orig_dport",
-        Ends::REPLY_SRC => "coalesce(reply_sport, orig_dport)",
-        _ => "coalesce(reply_dport, orig_sport)",
+        Ends::SRC => ("in", Some("out")),
+        Ends::DST => ("dst", None),
+        Ends::REPLY_SRC => ("dnat", Some("dst")),
+        _ => ("out", None),
+    }
+}
+
+fn value_of(end: Ends, what: &str) -> String {
+    match columns(end) {
+        (column, Some(other)) => format!("coalesce({column}_{what}, {other}_{what})"),
+        (column, None) => format!("{column}_{what}"),
     }
 }
 
@@ -188,18 +203,7 @@ fn is_prefix(mask: u128) -> bool {
 }
 
 fn address(end: Ends, net: &Net, out: &mut String) -> Result<(), SqlError> {
-    let (column, mirrored) = match end {
-        Ends::SRC => ("orig_src", None),
-        Ends::DST => ("orig_dst", None),
-        Ends::REPLY_SRC => ("reply_src", Some("orig_dst")),
-        _ => ("reply_dst", Some("orig_src")),
-    };
-    let wide = matches!(net, Net::V6 { .. });
-    let six = if wide { "6" } else { "" };
-    let expression = match mirrored {
-        Some(other) => format!("coalesce({column}{six}, {other}{six})"),
-        None => format!("{column}{six}"),
-    };
+    let expression = value_of(end, if net.is_v4() { "addr" } else { "addr6" });
     match *net {
         Net::V4 { address, mask: u32::MAX } => put(out, format_args!("{expression} = {address}")),
         Net::V4 { address, mask } if mask.leading_ones().saturating_add(mask.trailing_zeros()) >= 32 => {
@@ -222,24 +226,18 @@ fn blob(address: u128) -> String {
     text
 }
 
-/// The names of the wanted states, protocol by protocol, as columns have them.
+/// The wanted states, protocol by protocol.
 fn state(states: &States, out: &mut String) -> Result<(), SqlError> {
-    let columns: [(u16, &str, &[&str]); 3] = [
-        (states.tcp, "tcp_state", &names::TCP_STATES),
-        (states.sctp, "sctp_state", &names::SCTP_STATES),
-        (states.dccp, "dccp_state", &names::DCCP_STATES),
-    ];
-    let wanted: Vec<_> = columns.iter().filter(|(mask, ..)| *mask != 0).collect();
+    let protocols = [(states.tcp, IPPROTO_TCP), (states.sctp, IPPROTO_SCTP), (states.dccp, IPPROTO_DCCP)];
+    let wanted: Vec<_> = protocols.iter().filter(|(mask, _)| *mask != 0).collect();
     if wanted.is_empty() {
         return put(out, format_args!("false"));
     }
-    join(&wanted, " OR ", out, |(mask, column, known), out| {
+    join(&wanted, " OR ", out, |(mask, protocol), out| {
         let numbers: Vec<_> = (0..16).filter(|state| States::has(*mask, *state)).collect();
-        put(out, format_args!("{column} IN "))?;
-        join(&numbers, ", ", out, |number, out| match known.get(usize::from(*number)) {
-            Some(name) => put(out, format_args!("'{name}'")),
-            None => put(out, format_args!("'UNKNOWN_{number}'")),
-        })
+        put(out, format_args!("(l4proto = {protocol} AND state IN "))?;
+        join(&numbers, ", ", out, |number, out| put(out, format_args!("{number}")))?;
+        put(out, format_args!(")"))
     })
 }
 
@@ -258,31 +256,38 @@ mod tests {
 
     #[test]
     fn single_values_are_comparisons_that_a_reader_can_skip_by() {
-        assert_eq!(sql("tcp and dport 443"), "((l4proto = 6) AND ((orig_dport = 443)))");
-        assert_eq!(sql("src 10.0.0.0/8"), "(orig_src BETWEEN 167772160 AND 184549375)");
+        assert_eq!(sql("tcp and reply dst 203.0.113.7"), "((l4proto = 6) AND (out_addr = 3405803783))");
+        assert_eq!(sql("dst 10.0.0.0/8"), "(dst_addr BETWEEN 167772160 AND 184549375)");
         assert_eq!(sql(""), "true");
     }
 
     #[test]
+    fn ports_are_none_of_icmp_which_keeps_other_things_there() {
+        assert_eq!(sql("dport 443"), "(l4proto NOT IN (1, 58) AND ((dst_port = 443)))");
+        assert_eq!(sql("icmptype 8"), "(CASE WHEN l4proto IN (1, 58) THEN dst_port >> 8 END = 8)");
+    }
+
+    #[test]
     fn a_field_that_is_missing_answers_no_and_not_turns_it_round() {
-        assert_eq!(sql("not dport 22"), "((((orig_dport = 22))) IS NOT TRUE)");
+        assert_eq!(sql("not udp"), "(((l4proto = 17)) IS NOT TRUE)");
         assert_eq!(
             sql("not (tcp and nat)"),
-            "((((l4proto = 6)) IS NOT TRUE) OR (((nat IN ('snat', 'snat,dnat')) IS NOT TRUE) AND ((nat IN ('dnat', 'snat,dnat')) IS NOT TRUE)))"
+            "((((l4proto = 6)) IS NOT TRUE) OR (((nat IN (1, 3)) IS NOT TRUE) AND ((nat IN (2, 3)) IS NOT TRUE)))"
         );
     }
 
     #[test]
-    fn a_side_that_mirrors_the_original_is_read_from_it() {
-        assert_eq!(sql("reply dst 203.0.113.7"), "(coalesce(reply_dst, orig_src) = 3405803783)");
-        assert_eq!(sql("reply sport 80"), "((coalesce(reply_sport, orig_dport) = 80))");
+    fn an_end_that_was_not_translated_is_read_from_the_other() {
+        assert_eq!(sql("src 10.0.0.5"), "(coalesce(in_addr, out_addr) = 167772165)");
+        assert_eq!(sql("reply src 10.0.0.5"), "(coalesce(dnat_addr, dst_addr) = 167772165)");
     }
 
     #[test]
     fn addresses_of_16_bytes_are_compared_as_bytes() {
-        let low = "'\\x20\\x01\\x0D\\xB8\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00'::BLOB";
-        let high = "'\\x20\\x01\\x0D\\xB8\\xFF\\xFF\\xFF\\xFF\\xFF\\xFF\\xFF\\xFF\\xFF\\xFF\\xFF\\xFF'::BLOB";
-        assert_eq!(sql("dst 2001:db8::/32"), format!("(orig_dst6 BETWEEN {low} AND {high})"));
+        let head = r"'\x20\x01\x0D\xB8";
+        let (low, high) = (r"\x00".repeat(12), r"\xFF".repeat(12));
+        let want = format!("(dst_addr6 BETWEEN {head}{low}'::BLOB AND {head}{high}'::BLOB)");
+        assert_eq!(sql("dst 2001:db8::/32"), want);
     }
 
     #[test]
@@ -291,21 +296,22 @@ mod tests {
     }
 
     #[test]
-    fn states_have_the_columns_names() {
-        assert_eq!(sql("state established"), "(tcp_state IN ('ESTABLISHED') OR sctp_state IN ('ESTABLISHED'))");
-        assert_eq!(sql("tcp_state 12"), "(tcp_state IN ('UNKNOWN_12'))");
+    fn states_are_numbers_of_their_protocol() {
+        let want = "((l4proto = 6 AND state IN (3)) OR (l4proto = 132 AND state IN (4)))";
+        assert_eq!(sql("state established"), want);
+        assert_eq!(sql("tcp_state 12"), "((l4proto = 6 AND state IN (12)))");
     }
 
     #[test]
     fn kinds_are_those_of_records_and_expectations_are_none() {
-        assert_eq!(sql("destroy"), "kind IN ('FLOW')");
+        assert_eq!(sql("destroy"), "kind IN (0)");
         assert_eq!(sql("expectation"), "false");
         assert_eq!(sql("flow"), "true");
     }
 
     #[test]
     fn what_has_no_form_is_named_with_its_reason() {
-        assert_eq!(refused("tcp and portid 5"), ("portid 5".to_owned(), super::NOT_KEPT));
+        assert_eq!(refused("tcp and timeout 5"), ("timeout 5".to_owned(), super::NOT_KEPT));
         assert_eq!(refused("src 2001:db8::1 mask ffff::ffff").1, super::MASK);
     }
 }

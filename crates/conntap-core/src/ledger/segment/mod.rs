@@ -122,12 +122,14 @@ impl Builder {
     pub fn append(&mut self, batch: &Batch) {
         for (row, message, content) in batch.iter() {
             match &content {
-                Content::Flow(flow) if matches!(row.kind, Kind::Flow | Kind::Interim | Kind::Binding | Kind::Open) => {
+                Content::Flow(flow) if matches!(row.kind, Kind::Flow | Kind::Interim | Kind::Binding) => {
                     let seq = flow.record.map_or(0, |record| record.seq);
                     if self.is_new(seq) {
                         self.record(row, &message, flow);
                     }
                 }
+                // Of a running logger's own state: questions ask it as they ask a segment. No sink is given such rows.
+                Content::Flow(flow) if row.kind == Kind::Open => self.record(row, &message, flow),
                 Content::Gap(gap) => {
                     if self.is_new(gap.seq) {
                         self.gaps.push(*gap);

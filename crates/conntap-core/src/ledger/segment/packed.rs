@@ -181,12 +181,12 @@ pub fn pack(row: &Row, flow: &Flow<'_>, ends: &Ends) -> Packed {
     }
     let time = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
     let stop = match row.kind {
-        Kind::Interim => Some(row.received_ns), // alive up to here
-        Kind::Binding | Kind::Open => None,
+        Kind::Interim | Kind::Open => Some(row.received_ns), // alive up to here
+        Kind::Binding => None,
         _ => flow.stop_ns.map(time),
     };
     // Without a beginning the end stands for it, or when it was seen: `start_from` says that nobody knows.
-    let seen = matches!(row.kind, Kind::Binding | Kind::Open).then_some(row.received_ns);
+    let seen = (row.kind == Kind::Binding).then_some(row.received_ns);
     if let Some(start) = flow.start_ns.map(time).or(stop).or(seen) {
         packed.start_ns = start;
         has |= has::START;

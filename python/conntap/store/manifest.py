@@ -50,6 +50,7 @@ class SegmentEntry:
         written_ns: when.
         replaces: files whose rows it has now.
         why: of one that replaces others: compaction, retention.
+        holds: legal holds for which rows stayed that were too old.
     """
 
     file: str
@@ -74,6 +75,12 @@ class SegmentEntry:
     written_ns: int = 0
     replaces: tuple[str, ...] = ()
     why: str = ""
+    holds: tuple[str, ...] = ()
+
+    @property
+    def end_ns(self) -> int:
+        """The last time in it, for its age."""
+        return self.written_ns if self.max_stop_ns is None else self.max_stop_ns
 
     def as_line(self) -> dict[str, Any]:
         """For the manifest: what is empty or zero is left out."""
@@ -87,7 +94,7 @@ class SegmentEntry:
         known = {one.name for one in fields(cls)}
         told = {key: value for key, value in line.items() if key in known}
         told["cls"] = line.get("class", "flows")
-        told["replaces"] = tuple(line.get("replaces", ()))
+        told["replaces"], told["holds"] = tuple(line.get("replaces", ())), tuple(line.get("holds", ()))
         return cls(**{"file": "", **told})
 
 
@@ -129,7 +136,6 @@ class Manifest:
         last_seq: number of the last record that is durable.
         until_ns: the last time that any line tells of.
         gone: files that count no more → when they were replaced or dropped.
-        holds: legal holds by id, those released left out.
         faults: lines that are damaged, with their numbers.
         torn: bytes of a last line that was never finished.
     """
@@ -141,7 +147,6 @@ class Manifest:
     last_seq: int = 0
     until_ns: int = 0
     gone: dict[str, int] = field(default_factory=dict[str, int])
-    holds: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     faults: list[str] = field(default_factory=list[str])
     torn: int = 0
 
@@ -184,14 +189,12 @@ class Manifest:
                     self.began_ns = at_ns
             case "segment":
                 self._segment(SegmentEntry.of_line(told), told.get("gaps", ()), at_ns)
+                for also in told.get("also", ()):
+                    self._segment(SegmentEntry.of_line(also), (), at_ns)
             case "dropped":
                 self._forget(told.get("files", ()), at_ns)
                 if (before := told.get("gaps_before_ns")) is not None:
                     self.gaps = [gap for gap in self.gaps if gap["before_ns"] >= before]
-            case "hold":
-                self.holds[told["id"]] = {key: value for key, value in told.items() if key not in ("type", "prev")}
-            case "release":
-                self.holds.pop(told["id"], None)
             case _:
                 pass
 
@@ -277,15 +280,30 @@ class Writer:
             self._before = hashlib.sha256(raw).hexdigest()
             self.state.apply(told)
 
-    def segment(self, entry: SegmentEntry, *, at_ns: int, gaps: Iterable[Mapping[str, Any]] = ()) -> None:
-        """Publish a segment, with the gaps among its records: one line, so that they are told once or not at all.
+    def segment(
+        self,
+        entry: SegmentEntry,
+        *,
+        at_ns: int,
+        gaps: Iterable[Mapping[str, Any]] = (),
+        also: Iterable[SegmentEntry] = (),
+    ) -> None:
+        """Publish a segment, with the gaps among its records: one line, so that all is told once or not at all.
+
+        Args:
+            entry: the segment; what it replaces counts no more.
+            at_ns: when.
+            gaps: GAP records that came among its records.
+            also: other segments that take the place of the same old ones.
 
         Raises:
             OSError: as `append`.
         """
         told: dict[str, Any] = {"type": "segment", "at_ns": at_ns, **entry.as_line(), "file": entry.file}
-        listed = [dict(gap) for gap in gaps]
-        self.append({**told, "gaps": listed} if listed else told)
+        for key, listed in (("gaps", [dict(gap) for gap in gaps]), ("also", [one.as_line() for one in also])):
+            if listed:
+                told[key] = listed
+        self.append(told)
 
     def close(self) -> None:
         """Let go of the file."""

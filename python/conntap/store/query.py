@@ -1,0 +1,260 @@
+"""`conntap.ledger(path)`: asks a ledger on disk, also while a logger writes it.
+
+    ledger = conntap.ledger("/var/lib/conntap")
+    answer = ledger.who("203.0.113.7", 50510, "tcp", at="2026-11-02 14:03:11")
+    for found in answer.candidates:
+        print(found.host, found.start_ns, found.stop_ns)
+    polars.DataFrame(ledger.flows("tcp and dport 443", between=("-1h", "now")).arrow())
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from conntap import _core
+from conntap.errors import UsageError
+from conntap.filter import as_filter
+from conntap.store import duck, views
+from conntap.store.catalog import Catalog
+from conntap.store.overlay import Overlay, Source, of_journal
+from conntap.store.times import duration_ns, to_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import timedelta
+
+    from conntap.store.answer import Answer
+    from conntap.store.catalog import Gap, Segment
+    from conntap.store.times import Moment
+
+__all__ = ["Ledger", "Result", "ledger"]
+
+#: Clocks of two machines that both follow NTP differ by less.
+SKEW = "1s"
+
+
+def ledger(path: str | os.PathLike[str]) -> Ledger:
+    """Open the ledger in directory *path* for questions.
+
+    Raises:
+        UsageError: there is none.
+    """
+    return Ledger(path)
+
+
+class Result:
+    """Rows that a question found. Each use asks anew.
+
+    `polars.DataFrame(result.arrow())`, `pyarrow.table(…)`, pandas and duckdb take it.
+    """
+
+    def __init__(self, held: Ledger, sql: str, files: Sequence[str], filter_: _core.Filter | None = None) -> None:
+        self._ledger = held
+        self._sql = sql
+        self._files = files
+        self._filter = filter_
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Rows as dictionaries, names as in docs/fields.md."""
+        names, rows = self.fetch()
+        for row in rows:
+            yield dict(zip(names, row))
+
+    def fetch(self) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Names of the columns, and all rows."""
+        with self._ledger.connect(self._files, self._filter) as session:
+            found = session.execute(self._sql)
+            return [column[0] for column in found.description or ()], found.fetchall()
+
+    def arrow(self) -> Any:
+        """All rows as an Arrow table (arro3); no Arrow library but that is needed."""
+        from arro3.core import Table
+
+        with self._ledger.connect(self._files, self._filter) as session:
+            return Table.from_arrow(session.connection.sql(self._sql))
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.arrow().__arrow_c_stream__(requested_schema)
+
+    def write_parquet(self, path: str) -> None:
+        """Write all rows to a Parquet file."""
+        with self._ledger.connect(self._files, self._filter) as session:
+            session.execute(f"COPY ({self._sql}) TO {duck.text(path)} (FORMAT parquet, COMPRESSION zstd)")
+
+
+class Session:
+    """A database with the ledger's views; `with` closes it."""
+
+    def __init__(self, connection: Any, overlay: Overlay) -> None:
+        self.connection = connection
+        self._overlay = overlay
+
+    def execute(self, sql: str) -> Any:
+        """Run SQL.
+
+        Raises:
+            UsageError: DuckDB does not understand it, or there is no such column.
+        """
+        import duckdb
+
+        try:
+            return self.connection.execute(sql)
+        except duckdb.Error as error:
+            raise UsageError(f"sql: {error}") from error
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+        self._overlay.close()
+
+
+class Ledger:
+    """A ledger on disk. Reads the manifest anew for each question, so that it may grow meanwhile.
+
+    Attributes:
+        path: its directory.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, overlay: Source | None = None) -> None:
+        self.path = os.fspath(path)
+        self._overlay = overlay
+        self._catalog()  # says now what is wrong with it
+
+    def _catalog(self) -> Catalog:
+        return Catalog.read(self.path)
+
+    def _source(self) -> Source | None:
+        return self._overlay or of_journal(self.path)
+
+    def who(
+        self,
+        address: str,
+        port: int | None = None,
+        proto: str | int | None = None,
+        *,
+        at: Moment | None = None,
+        between: tuple[Moment, Moment] | None = None,
+        skew: float | timedelta | str = SKEW,
+    ) -> Answer:
+        """Who had this address (and port), then?
+
+        Args:
+            address: as the world saw it (behind source NAT, or as it was dialled), or else of a host inside.
+            port: of ICMP the identifier; None asks for all.
+            proto: `tcp`, `udp`, `icmp` … or a number; None asks for all.
+            at: the time: nanoseconds since the epoch, a datetime, or text (`2026-11-02 14:03:11`, `-2h`).
+            between: two of them instead.
+            skew: how far the clocks may differ: seconds, or text.
+
+        Raises:
+            UsageError: no address, protocol or time; neither or both of *at* and *between*.
+        """
+        from conntap.store import who
+
+        now = _core.now_ns()
+        if (at is None) == (between is None):
+            raise UsageError("who needs a time: at or between")
+        first, last = (at, at) if between is None else between
+        assert first is not None and last is not None
+        if port is not None and not 0 <= port <= 65_535:
+            raise UsageError(f"{port} is no port")
+        question = who.Question(
+            address=who.parse_address(address),
+            port=port,
+            l4proto=None if proto is None else who.parse_protocol(proto),
+            from_ns=to_ns(first, now_ns=now),
+            to_ns=to_ns(last, now_ns=now),
+            skew_ns=duration_ns(skew),
+        )
+        if question.from_ns > question.to_ns:
+            raise UsageError("the time ends before it begins", hint="between: the earlier one first")
+        catalog, source = self._catalog(), self._source()
+        with Overlay(source, after=catalog.last_seq, where=_core.Filter(f"host {question.address}")) as overlay:
+            catalog.extend(overlay, running=source is not None)
+            return who.ask(question, catalog, overlay.files, open_known=source is not None)
+
+    def flows(
+        self,
+        where: str | _core.Filter = "",
+        *,
+        between: tuple[Moment | None, Moment | None] = (None, None),
+        columns: Iterable[str] | None = None,
+    ) -> Result:
+        """Records that a filter wants, of connections that lived within two times.
+
+        Args:
+            where: a filter (docs/filter.md); what a ledger does not keep raises.
+            between: None for no bound.
+            columns: names of docs/fields.md; None for all.
+
+        Raises:
+            FilterError: it does not parse.
+            UsageError: a part of the filter cannot be asked of a ledger; no such column; no time.
+        """
+        wanted = "*" if columns is None else ", ".join(self._columns(columns))
+        return self.select(wanted, where, between=between)
+
+    def _columns(self, columns: Iterable[str]) -> Iterator[str]:
+        known = views.columns_of_flows()
+        for name in columns:
+            if name not in known:
+                from difflib import get_close_matches
+
+                close = get_close_matches(name, known, n=1)
+                hint = f"did you mean '{close[0]}'?" if close else "docs/query.md lists them"
+                raise UsageError(f"there is no column '{name}'", hint=hint)
+            yield name
+
+    def select(
+        self,
+        wanted: str,
+        where: str | _core.Filter = "",
+        *,
+        between: tuple[Moment | None, Moment | None] = (None, None),
+        rest: str = "",
+    ) -> Result:
+        """`SELECT wanted FROM flows … rest` over the records that a filter and a time want."""
+        compiled = as_filter(where)
+        now = _core.now_ns()
+        low, high = (None if moment is None else to_ns(moment, now_ns=now) for moment in between)
+        parts = [compiled.sql()] if compiled is not None else []
+        if high is not None:
+            parts.append(f"start_ns <= {high}")
+        if low is not None:
+            parts.append(f"(start_ns + coalesce(duration_ns, 0) >= {low} OR kind = 3)")
+        condition = " AND ".join(parts) or "true"
+        catalog = self._catalog()
+        files = [segment.path for segment in catalog.segments if segment.lived(low, high)]
+        body = views.flows_select(f"(SELECT * FROM records WHERE {condition})")
+        return Result(self, f"SELECT {wanted} FROM ({body}) AS flows {rest}", files, None)
+
+    def sql(self, query: str) -> Result:
+        """Any query over the views `flows`, `records`, `gaps` and `segments` (docs/query.md)."""
+        return Result(self, query, [segment.path for segment in self._catalog().segments])
+
+    def gaps(self) -> list[Gap]:
+        """What the ledger does not know, in order of time."""
+        catalog = self._catalog()
+        with Overlay(self._source(), after=catalog.last_seq, where=_core.Filter("not flow and not expectation")) as overlay:
+            catalog.extend(overlay, running=True)
+        return list(catalog.gaps)
+
+    def segments(self) -> list[Segment]:
+        """The files that the ledger consists of."""
+        return list(self._catalog().segments)
+
+    def connect(self, files: Sequence[str], where: _core.Filter | None = None) -> Session:
+        """A database in memory with the views on *files* and on what is in no segment yet."""
+        catalog = self._catalog()
+        overlay = Overlay(self._source(), after=catalog.last_seq, where=where)
+        catalog.extend(overlay, running=True)
+        connection = duck.connect()
+        connection.execute(views.MACROS)
+        connection.execute(views.records_view([*files, *overlay.files]))
+        connection.execute(views.flows_view())
+        connection.execute(catalog.gaps_view())
+        connection.execute(catalog.segments_view())
+        return Session(connection, overlay)

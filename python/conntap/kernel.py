@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Conntrack", "open_conntrack"]
 
 FAMILIES = {None: 0, "ipv4": 2, "ipv6": 10}
+#: Multicast group of UPDATE events of flows (NFNLGRP_CONNTRACK_UPDATE).
+GROUP_UPDATE = 2
 #: Receive buffer to ask for. Only used while events wait; the kernel caps it where it may not be forced.
 BUFFER_BYTES = 128 << 20
 
@@ -117,6 +119,7 @@ class Conntrack:
         where: str | Filter = "",
         *,
         expectations: bool = True,
+        updates: bool = True,
         reliable: bool = False,
         buffer_bytes: int = BUFFER_BYTES,
         kernel_filter: bool = True,
@@ -127,6 +130,7 @@ class Conntrack:
             where: filter text or compiled filter; empty for all. What fits a socket filter the kernel refuses
                 before it costs anything.
             expectations: also events of expectations, where *where* allows them.
+            updates: also UPDATE events of flows, where *where* allows them.
             reliable: let the kernel deliver again what did not fit (NETLINK_BROADCAST_ERROR). DESTROY events are
                 then never lost while the reader lives, but a reader that stands still can fill the table and
                 stop new connections. NEW and UPDATE are merged into the flow's next event instead.
@@ -142,7 +146,8 @@ class Conntrack:
         """
         compiled = as_filter(where)
         mask = 0b111111 if compiled is None else compiled.groups
-        groups = [group for group in range(1, 7 if expectations else 4) if mask & (1 << (group - 1))]
+        offered = [group for group in range(1, 7 if expectations else 4) if updates or group != GROUP_UPDATE]
+        groups = [group for group in offered if mask & (1 << (group - 1))]
         if not groups:
             raise UsageError("this filter matches no event at all")
         return Events(

@@ -98,6 +98,12 @@ fn array(kind: Type, rows: usize, nulls: Option<NullBuffer>, buffers: Vec<Buffer
     Ok(make_array(data))
 }
 
+/// The names of all fields, in the columns' order (docs/fields.md).
+#[pyfunction]
+pub fn field_names() -> Vec<&'static str> {
+    FIELDS.iter().map(|(_, name, _)| *name).collect()
+}
+
 /// The Arrow schema of every batch and table.
 #[pyfunction]
 pub fn arrow_schema(py: Python<'_>) -> PyResult<Bound<'_, PyCapsule>> {

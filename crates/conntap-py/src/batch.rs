@@ -107,6 +107,12 @@ impl Batch {
         self.0.rows().last().and_then(|row| self.0.content(row)).map_or(0, |(_, content)| seq_of(&content))
     }
 
+    /// When the last row was received; 0 where there is none.
+    #[getter]
+    fn last_received_ns(&self) -> i64 {
+        self.0.rows().last().map_or(0, |row| row.received_ns)
+    }
+
     fn __len__(&self) -> usize {
         self.0.len()
     }

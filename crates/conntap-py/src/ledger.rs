@@ -69,6 +69,11 @@ impl Ledger {
         self.written(py, |ledger, out| ledger.end_dump(after_ns, before_ns, out))
     }
 
+    /// Say what no snapshot holds, and forget it: from here on records follow from `open()` and the rows fed.
+    fn close_epoch(&self, py: Python<'_>) -> Batch {
+        self.written(py, stage::Ledger::close_epoch)
+    }
+
     /// Flows held open, as OPEN rows: some from a place on, and the place to go on from (None at the end).
     #[pyo3(signature = (start=0, limit=65_536))]
     fn open(&self, py: Python<'_>, start: u32, limit: usize) -> (Batch, Option<u32>) {

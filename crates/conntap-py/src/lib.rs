@@ -24,7 +24,7 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
-    use super::arrow::{ArrowTable, ColumnsBuilder, arrow_schema};
+    use super::arrow::{ArrowTable, ColumnsBuilder, arrow_schema, field_names};
     #[pymodule_export]
     use super::bare::BarePackets;
     #[pymodule_export]
@@ -46,7 +46,7 @@ mod _core {
     #[pymodule_export]
     use super::rows::{Counters, Event, Expectation, Flow, Gap, Record, Tuple};
     #[pymodule_export]
-    use super::system::{now_ns, read_in_namespace};
+    use super::system::{now_ns, read_in_namespace, write_in_namespace};
     #[pymodule_export]
     use super::text::Formatter;
 

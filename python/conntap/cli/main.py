@@ -31,6 +31,7 @@ COMMANDS = {
     "record": ("conntap.cli.record", "record", "Write events to a file that Wireshark opens."),
     "replay": ("conntap.cli.replay", "replay", "Show what a recording or a packet capture holds, without privilege."),
     "explain": ("conntap.cli.explain", "explain", "Tell the story of a connection, packet by packet."),
+    "config": ("conntap.cli.config", "config", "Check the logger's settings, or print an example."),
     "conntrack": ("conntap.cli.conntrack", "conntrack", "Be the `conntrack` command."),
     "lab": ("conntap.cli.lab", "lab", "Run real traffic through a gateway made of namespaces."),
     "demo": ("conntap.cli.demo", "demo", "Watch an FTP download through a masquerading gateway."),

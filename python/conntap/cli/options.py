@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from conntap.errors import UsageError
+from conntap.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,22 +15,16 @@ if TYPE_CHECKING:
 __all__ = ["Duration", "filter_argument", "netns_option", "output_options", "stream_options"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
-
-UNITS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+T = TypeVar("T")
 
 
 class Duration(click.ParamType[float]):
-    """Seconds, said as `10`, `10s`, `500ms`, `2m`, `1h`."""
+    """Seconds, said as `10`, `10s`, `500ms`, `2m`, `1h30m`."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", str(value))
-        if not found:
-            self.fail(f"'{value}' is no duration: say 10s, 500ms, 2m, 1h", param, ctx)
-        return float(found[1]) * UNITS[found[2] or ""]
+        return value if isinstance(value, float) else said(self, parse_duration, value, param, ctx)
 
 
 class Size(click.ParamType[int]):
@@ -37,12 +33,21 @@ class Size(click.ParamType[int]):
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        found = re.fullmatch(r"(\d+)\s*([kKmMgG]?)(?:i?[bB])?", str(value))
-        if not found:
-            self.fail(f"'{value}' is no size: say 8388608, 8M, 1G", param, ctx)
-        return int(found[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[found[2].lower()]
+        return value if isinstance(value, int) else said(self, parse_size, value, param, ctx)
+
+
+def said(
+    kind: click.ParamType[T],
+    parse: Callable[[str], T],
+    value: Any,
+    param: click.Parameter | None,
+    ctx: click.Context | None,
+) -> T:
+    """What an option's text means; its fault is told as click tells faults."""
+    try:
+        return parse(str(value))
+    except UsageError as error:
+        kind.fail(str(error), param, ctx)
 
 
 def filter_argument(command: F) -> F:

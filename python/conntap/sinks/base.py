@@ -26,10 +26,15 @@ class Sink(Protocol):
     Attributes:
         target: what it writes to, as the user named it (`parquet:/var/lib/conntap`).
         counters: records and losses by name, of this run.
+        keeps: True where it holds what it has taken until that is durable, also across a failure of `flush`: then
+            nothing is offered again while the process lives, and it sets `durable` as it goes.
+        durable: number of the last record that is durable, as far as it knows itself; 0 where it does not.
     """
 
     target: str
     counters: dict[str, int]
+    keeps: bool
+    durable: int
 
     def open(self) -> int:
         """Get ready, also for the second time after a failure.
@@ -49,6 +54,10 @@ class Sink(Protocol):
         Raises:
             SinkUnavailableError: none of them is to be counted as taken.
         """
+        ...
+
+    def note_filtered(self, count: int, last_seq: int) -> None:
+        """Hear that *count* records up to number *last_seq* are not for this sink; numbers need not lack silently."""
         ...
 
     def flush(self) -> None:

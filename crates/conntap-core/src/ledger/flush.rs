@@ -41,6 +41,11 @@ impl Flush {
         over
     }
 
+    /// The run ends here.
+    pub fn end(&mut self) -> Option<Gap> {
+        std::mem::take(self).finish()
+    }
+
     fn finish(self) -> Option<Gap> {
         let half = u64::try_from(self.open_before / 2).unwrap_or(u64::MAX);
         (self.ended >= 2 && self.ended >= half).then(|| Gap {

@@ -328,6 +328,8 @@ impl Ledger {
     /// Write the flows whose end nobody saw and will see.
     fn tell_missing(&mut self, now_ns: i64, out: &mut Batch) {
         let mut waiting = std::mem::take(&mut self.missing);
+        // In an order that a snapshot does not change.
+        waiting.sort_unstable_by_key(|place| self.table.get(*place).map(|held| (held.missing_ns, held.flow_id)));
         waiting.retain(|place| {
             let Some(held) = self.table.get(*place) else { return false };
             if now_ns < held.missing_ns.saturating_add(self.options.grace_ns) {
@@ -347,7 +349,10 @@ impl Ledger {
     }
 
     fn gap(&mut self, gap: Gap, out: &mut Batch) {
-        if gap.cause != Cause::Tick {
+        if gap.seq != 0 {
+            self.seq = self.seq.max(gap.seq); // our own, out of a journal
+            out.push_gap(&gap);
+        } else if gap.cause != Cause::Tick {
             self.counters.lost = self.counters.lost.saturating_add(gap.lost.unwrap_or_default());
             self.write_gap(gap, out);
         }
@@ -359,22 +364,50 @@ impl Ledger {
         out.push_gap(&Gap { seq: self.seq, ..gap });
     }
 
-    /// Another ledger's record, or an exporter's: it gets a number of ours.
+    /// Another exporter's record gets a number of ours. One that has a number is our own, out of a journal: it is told
+    /// as it is, and what it says is known from here on.
     fn pass_on(&mut self, row: &Row, message: &Message<'_>, flow: &Flow<'_>, out: &mut Batch) {
+        let known = flow.record.unwrap_or_default();
+        let entry = Entry::of(row, flow, self.generation);
+        let hash = entry.as_ref().map(|entry| self.table.hash(&entry.orig, entry.id));
+        if known.seq != 0 {
+            self.seq = self.seq.max(known.seq);
+            if let (Some(entry), Some(hash), Kind::Flow) = (entry, hash, row.kind) {
+                self.settle(&entry, hash);
+            }
+            record::renumbered(row, message, flow, &known, out);
+            return;
+        }
         self.seq = self.seq.saturating_add(1);
         self.counters.passed_on = self.counters.passed_on.saturating_add(1);
-        let known = flow.record.unwrap_or_default();
-        let flow_id = if known.flow_id == 0 {
-            Entry::of(row, flow, 0)
-                .map_or(0, |entry| self.table.flow_id(self.table.hash(&entry.orig, entry.id), entry.start_ns))
-        } else {
-            known.flow_id
-        };
+        let made = entry.zip(hash).map_or(0, |(entry, hash)| self.table.flow_id(hash, entry.start_ns));
+        let flow_id = if known.flow_id == 0 { made } else { known.flow_id };
         record::renumbered(row, message, flow, &Record { seq: self.seq, flow_id, ..known }, out);
+    }
+
+    /// The flow has its record already.
+    fn settle(&mut self, entry: &Entry, hash: u64) {
+        let place = self.table.find(hash, &entry.orig, entry.id);
+        if let Some(place) = place
+            && self.table.remove(place, hash).is_some()
+        {
+            self.missing.retain(|missing| *missing != place);
+            self.ended.add(hash, entry.start_ns);
+            self.counters.flows = self.counters.flows.saturating_add(1);
+        }
     }
 
     fn refuse(&mut self) {
         self.counters.without_tuple = self.counters.without_tuple.saturating_add(1);
+    }
+
+    /// From here on what is written follows from [`Self::open`] and the rows fed: what no snapshot holds is forgotten, and
+    /// told before.
+    pub fn close_epoch(&mut self, out: &mut Batch) {
+        self.ended = Ended::default();
+        if let Some(gap) = self.flush.end() {
+            self.write_gap(gap, out);
+        }
     }
 
     /// What is open, as OPEN rows: up to `limit` from the place `from` on, and where to go on.

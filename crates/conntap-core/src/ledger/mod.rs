@@ -8,6 +8,7 @@ mod ended;
 mod entry;
 mod flush;
 mod record;
+pub mod segment;
 mod table;
 
 pub use record::Counters;

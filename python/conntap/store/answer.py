@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Candidate", "Certainty", "Endpoint"]
 
-Certainty: TypeAlias = Literal["complete", "still open", "end unknown", "a gap overlaps"]
+Certainty: TypeAlias = Literal["complete", "still open", "end unknown", "open flows not known", "a gap overlaps"]
 
 
 class Endpoint(NamedTuple):
@@ -84,6 +84,7 @@ class Answer:
         candidates: connections that fit, the sure ones first, then by start.
         gaps: what the ledger does not know within the time asked for.
         known: the time around it of which the ledger knows everything; None where a gap overlaps.
+        open_known: connections that are open are known. Not so in a copy without the logger's journal.
         ambiguous: one address and port at one time, and more than one host: only the destination would tell them apart.
     """
 
@@ -96,6 +97,7 @@ class Answer:
     candidates: tuple[Candidate, ...]
     gaps: tuple[Gap, ...]
     known: tuple[int | None, int | None] | None
+    open_known: bool = True
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -111,6 +113,8 @@ class Answer:
         """How sure, by the weakest part."""
         if self.gaps:
             return "a gap overlaps"
+        if not self.open_known:
+            return "open flows not known"
         if any(found.end == "unknown" and not found.sure for found in self.candidates):
             return "end unknown"
         if any(found.end == "open" for found in self.candidates):

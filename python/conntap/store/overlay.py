@@ -6,7 +6,8 @@ They lie in the logger's journal as batches. As a Parquet file in memory they ar
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from conntap import _core
 
@@ -14,43 +15,60 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
-__all__ = ["Overlay", "Source", "of_journal"]
+__all__ = ["Held", "Overlay", "Source", "of_journal"]
 
-#: Batches of records that are in no segment, and batches of open flows.
-Source: TypeAlias = "Callable[[], tuple[Iterable[_core.Batch], Iterable[_core.Batch]]]"
+class Held(NamedTuple):
+    """What a logger holds beside its segments."""
+
+    #: Records; those that are in a segment already may be among them.
+    records: Iterable[_core.Batch]
+    #: Flows that are open.
+    opened: Iterable[_core.Batch]
+    #: When the last event was received.
+    until_ns: int
+
+
+#: Reads it; None where nothing is left.
+Source: TypeAlias = "Callable[[], Held | None]"
 
 
 def of_journal(directory: str) -> Source | None:
-    """The journal beside the segments; None where there is none, or nothing that could read it."""
-    if not os.path.isdir(os.path.join(directory, "journal")):
+    """The journal beside the segments; None where there is none."""
+    folder = Path(directory) / "journal"
+    if not folder.is_dir():
         return None
-    from conntap.journal import overlay
 
-    return lambda: overlay(directory)
+    def read() -> Held | None:
+        from conntap.journal import recover
+
+        found = recover(folder)
+        return found and Held(found.records, found.open, found.until_ns)
+
+    return read
 
 
 class Overlay:
-    """A file in memory with the rows of a source that *where* wants; closed at the end of `with`.
+    """A file in memory with what a logger holds and *where* wants; closed at the end of `with`.
 
     Attributes:
+        known: it is known which flows are open.
         files: its path, if there are rows.
         gaps: gaps among the records, as the manifest has them.
-        last_ns: when the newest row was received; 0 without rows.
+        until_ns: when the newest event was received; 0 where nobody knows.
     """
 
-    def __init__(self, source: Source | None, *, after: int = 0, where: _core.Filter | None = None) -> None:
+    def __init__(self, held: Held | None, *, after: int = 0, where: _core.Filter | None = None) -> None:
         self.files: list[str] = []
         self.gaps: list[dict[str, Any]] = []
-        self.last_ns = 0
+        self.until_ns = 0
         self._descriptor: int | None = None
-        if source is None:
+        self.known = held is not None
+        if held is None:
             return
-        records, opened = source()
+        self.until_ns = held.until_ns
         builder = _core.SegmentBuilder(keep_ids=True, seq=after)
-        for batches in (records, opened):
+        for batches in (held.records, held.opened):
             for batch in batches:
-                for _, received in batch.messages()[-1:]:
-                    self.last_ns = max(self.last_ns, received)
                 builder.append(batch if where is None else batch.filter(where))
         self.gaps = list(builder.gaps)
         if len(builder):

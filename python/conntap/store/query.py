@@ -16,12 +16,12 @@ from conntap import _core
 from conntap.errors import UsageError
 from conntap.filter import as_filter
 from conntap.store import duck, views
-from conntap.store.catalog import Catalog
+from conntap.store.catalog import Catalog, is_running
 from conntap.store.overlay import Overlay, Source, of_journal
 from conntap.store.times import duration_ns, to_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from datetime import timedelta
 
     from conntap.store.answer import Answer
@@ -49,11 +49,17 @@ class Result:
     `polars.DataFrame(result.arrow())`, `pyarrow.table(…)`, pandas and duckdb take it.
     """
 
-    def __init__(self, held: Ledger, sql: str, files: Sequence[str], filter_: _core.Filter | None = None) -> None:
+    def __init__(
+        self,
+        held: Ledger,
+        sql: str,
+        within: tuple[int | None, int | None] = (None, None),
+        where: _core.Filter | None = None,
+    ) -> None:
         self._ledger = held
         self._sql = sql
-        self._files = files
-        self._filter = filter_
+        self._within = within
+        self._where = where
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Rows as dictionaries, names as in docs/fields.md."""
@@ -63,7 +69,7 @@ class Result:
 
     def fetch(self) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Names of the columns, and all rows."""
-        with self._ledger.connect(self._files, self._filter) as session:
+        with self._ledger.connect(self._within, self._where) as session:
             found = session.execute(self._sql)
             return [column[0] for column in found.description or ()], found.fetchall()
 
@@ -71,7 +77,7 @@ class Result:
         """All rows as an Arrow table (arro3); no Arrow library but that is needed."""
         from arro3.core import Table
 
-        with self._ledger.connect(self._files, self._filter) as session:
+        with self._ledger.connect(self._within, self._where) as session:
             return Table.from_arrow(session.connection.sql(self._sql))
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
@@ -79,7 +85,7 @@ class Result:
 
     def write_parquet(self, path: str) -> None:
         """Write all rows to a Parquet file."""
-        with self._ledger.connect(self._files, self._filter) as session:
+        with self._ledger.connect(self._within, self._where) as session:
             session.execute(f"COPY ({self._sql}) TO {duck.text(path)} (FORMAT parquet, COMPRESSION zstd)")
 
 
@@ -126,8 +132,16 @@ class Ledger:
     def _catalog(self) -> Catalog:
         return Catalog.read(self.path)
 
-    def _source(self) -> Source | None:
-        return self._overlay or of_journal(self.path)
+    def _look(self, where: _core.Filter | None = None) -> tuple[Catalog, Overlay]:
+        """The segments, and beside them what is in no segment yet."""
+        # In this order: a record goes from the journal to a segment, never back, and is told once by its number.
+        running = is_running(self.path)
+        source = self._overlay or of_journal(self.path)
+        held = source() if source is not None else None
+        catalog = self._catalog()
+        overlay = Overlay(held, after=catalog.last_seq, where=where)
+        catalog.extend(overlay, running=running)
+        return catalog, overlay
 
     def who(
         self,
@@ -171,10 +185,9 @@ class Ledger:
         )
         if question.from_ns > question.to_ns:
             raise UsageError("the time ends before it begins", hint="between: the earlier one first")
-        catalog, source = self._catalog(), self._source()
-        with Overlay(source, after=catalog.last_seq, where=_core.Filter(f"host {question.address}")) as overlay:
-            catalog.extend(overlay, running=source is not None)
-            return who.ask(question, catalog, overlay.files, open_known=source is not None)
+        catalog, overlay = self._look(_core.Filter(f"host {question.address}"))
+        with overlay:
+            return who.ask(question, catalog, overlay.files, open_known=overlay.known)
 
     def flows(
         self,
@@ -226,31 +239,36 @@ class Ledger:
         if low is not None:
             parts.append(f"(start_ns + coalesce(duration_ns, 0) >= {low} OR kind = 3)")
         condition = " AND ".join(parts) or "true"
-        catalog = self._catalog()
-        files = [segment.path for segment in catalog.segments if segment.lived(low, high)]
         body = views.flows_select(f"(SELECT * FROM records WHERE {condition})")
-        return Result(self, f"SELECT {wanted} FROM ({body}) AS flows {rest}", files, None)
+        return Result(self, f"SELECT {wanted} FROM ({body}) AS flows {rest}", (low, high), compiled)
 
     def sql(self, query: str) -> Result:
         """Any query over the views `flows`, `records`, `gaps` and `segments` (docs/query.md)."""
-        return Result(self, query, [segment.path for segment in self._catalog().segments])
+        return Result(self, query)
 
     def gaps(self) -> list[Gap]:
         """What the ledger does not know, in order of time."""
-        catalog = self._catalog()
-        with Overlay(self._source(), after=catalog.last_seq, where=_core.Filter("not flow and not expectation")) as overlay:
-            catalog.extend(overlay, running=True)
+        catalog, overlay = self._look(_core.Filter("not flow and not expectation"))
+        overlay.close()
         return list(catalog.gaps)
 
     def segments(self) -> list[Segment]:
         """The files that the ledger consists of."""
         return list(self._catalog().segments)
 
-    def connect(self, files: Sequence[str], where: _core.Filter | None = None) -> Session:
-        """A database in memory with the views on *files* and on what is in no segment yet."""
-        catalog = self._catalog()
-        overlay = Overlay(self._source(), after=catalog.last_seq, where=where)
-        catalog.extend(overlay, running=True)
+    def connect(
+        self, within: tuple[int | None, int | None] = (None, None), where: _core.Filter | None = None
+    ) -> Session:
+        """A database in memory with the ledger's views; of what lived within two times if they are given.
+
+        Args:
+            where: of what is in no segment yet only these rows.
+
+        Raises:
+            ConntapError: duckdb is not installed.
+        """
+        catalog, overlay = self._look(where)
+        files = [segment.path for segment in catalog.segments if segment.lived(*within)]
         connection = duck.connect()
         connection.execute(views.MACROS)
         connection.execute(views.records_view([*files, *overlay.files]))

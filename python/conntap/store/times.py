@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from conntap.errors import UsageError
+from conntap.units import parse_duration
 
 __all__ = ["Moment", "duration_ns", "show", "to_ns", "zone_name"]
 
@@ -14,7 +15,6 @@ __all__ = ["Moment", "duration_ns", "show", "to_ns", "zone_name"]
 Moment: TypeAlias = int | datetime | str
 
 SECOND = 1_000_000_000
-UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": SECOND, "m": 60 * SECOND, "h": 3_600 * SECOND, "d": 86_400 * SECOND}
 HINT = "say 14:03:11 (today), -2h, '2026-11-02 14:03:11', 2026-11-02T14:03:11Z, 1793628191.5 (epoch seconds), now"
 
 
@@ -28,12 +28,7 @@ def duration_ns(value: float | timedelta | str) -> int:
         return (value.days * 86_400 + value.seconds) * SECOND + value.microseconds * 1_000
     if isinstance(value, (int, float)):
         return round(value * SECOND)
-    found = re.fullmatch(r"\s*(\d+)(?:\.(\d{1,9}))?\s*(ns|us|ms|s|m|h|d)?\s*", value)
-    if not found:
-        raise UsageError(f"'{value}' is no duration", hint="say 10s, 500ms, 2m, 1h, 7d")
-    unit = UNITS[found[3] or "s"]
-    fraction = found[2] or ""
-    return int(found[1]) * unit + int(fraction or 0) * unit // 10 ** len(fraction)
+    return round(parse_duration(value.strip()) * SECOND)
 
 
 def to_ns(moment: Moment, *, now_ns: int, utc: bool = False) -> int:
@@ -49,7 +44,7 @@ def to_ns(moment: Moment, *, now_ns: int, utc: bool = False) -> int:
     text = moment.strip()
     if text == "now":
         return now_ns
-    if text[:1] in "-+" and len(text) > 1 and re.fullmatch(r"[-+]\d+(\.\d+)?(ns|us|ms|s|m|h|d)", text):
+    if text[:1] in ("-", "+"):
         return now_ns + (-1 if text[0] == "-" else 1) * duration_ns(text[1:])
     if found := re.fullmatch(r"(\d{6,})(?:\.(\d{1,9}))?", text):
         return int(found[1]) * SECOND + int((found[2] or "").ljust(9, "0"))

@@ -5,12 +5,13 @@ Plain SQL that any DuckDB runs (`conntap sql --init` prints it): no extension, n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from conntap.store import duck
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["COLUMNS", "MACROS", "columns_of_flows", "empty", "flows_select", "flows_view", "records_view", "values_view"]
 
@@ -48,8 +49,8 @@ FROM = {1: "kernel", 2: "event", 3: "received", 4: "seen", 5: "exporter"}
 
 def word(column: str, words: Mapping[int, str] | Sequence[str], otherwise: str = "NULL") -> str:
     """A number's word as SQL."""
-    pairs = words.items() if not isinstance(words, (list, tuple)) else enumerate(words)  # type: ignore[union-attr]
-    cases = " ".join(f"WHEN {number} THEN '{name}'" for number, name in pairs)
+    pairs = dict(words) if isinstance(words, Mapping) else dict(enumerate(words))
+    cases = " ".join(f"WHEN {number} THEN '{name}'" for number, name in pairs.items())
     return f"CASE {column} {cases} ELSE {otherwise} END"
 
 
@@ -68,7 +69,7 @@ MACROS = f"""\
 CREATE OR REPLACE MACRO ip4(a) AS (a >> 24) || '.' || ((a >> 16) & 255) || '.' || ((a >> 8) & 255) || '.' || (a & 255);
 CREATE OR REPLACE MACRO ip6_groups(b) AS ':' || {_GROUPS} || ':';
 CREATE OR REPLACE MACRO ip6_short(t) AS CASE {_RUNS} ELSE trim(t, ':') END;
-CREATE OR REPLACE MACRO ip6(b) AS ip6_short(ip6_groups(b));
+CREATE OR REPLACE MACRO ip6(b) AS CASE WHEN b IS NOT NULL THEN ip6_short(ip6_groups(b)) END;
 CREATE OR REPLACE MACRO ip(a, b) AS coalesce(ip4(a), ip6(b));
 CREATE OR REPLACE MACRO to_ip4(t) AS (split_part(t, '.', 1)::UINTEGER * 16777216 + split_part(t, '.', 2)::UINTEGER * 65536
   + split_part(t, '.', 3)::UINTEGER * 256 + split_part(t, '.', 4)::UINTEGER)::UINTEGER;

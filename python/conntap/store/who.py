@@ -26,6 +26,8 @@ PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 33: "dccp", 47: "gre", 58: "icmpv6"
 NAT = {1: "snat", 2: "dnat", 3: "snat,dnat"}
 FROM = {1: "kernel", 2: "event", 3: "received", 4: "seen", 5: "exporter"}
 SEEN = 4
+#: An event's time and the kernel's own timestamp of the same beginning differ by less.
+NEAR_NS = 500_000_000
 FLOW, INTERIM, BINDING, OPEN = range(4)
 
 #: What every segment has, in the order of `Row`.
@@ -124,6 +126,7 @@ def ask(question: Question, catalog: Catalog, files: Iterable[str] = (), *, open
         candidates=tuple(candidates),
         gaps=gaps,
         known=None if gaps else catalog.known(question.low, question.high),
+        open_known=open_known,
     )
 
 
@@ -168,8 +171,9 @@ def queries(
         if question.l4proto is not None:
             parts.append(f"l4proto = {question.l4proto}")
         parts.append(f"start_ns <= {late}")
-        begun = "" if open_known else f" OR kind IN ({INTERIM}, {BINDING})"
-        parts.append(f"(start_ns + coalesce(duration_ns, 0) >= {question.low} OR kind = {OPEN} OR (duration_ns IS NULL AND kind = {FLOW}){begun})")
+        if open_known:  # otherwise a beginning counts until its end is found, and that may lie before
+            alive = f"kind = {OPEN} OR (duration_ns IS NULL AND kind = {FLOW})"
+            parts.append(f"(start_ns + coalesce(duration_ns, 0) >= {question.low} OR {alive})")
         return " AND ".join(parts)
 
     whole = [segment for segment in segments if segment.whole]
@@ -193,12 +197,27 @@ def queries(
 
 def join(rows: list[dict[str, Any]], question: Question) -> list[Candidate | None]:
     """Records of the same connection become one candidate."""
-    flows: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        # The whole life of a tuple has one beginning: what shares both is one connection.
-        key = tuple(row[name] for name in ("role", *COLUMNS[2:16], "zone", "exporter", "domain"))
-        flows.setdefault(key, []).append(row)
-    return [candidate(records, question) for records in flows.values()]
+    tuples: dict[tuple[Any, ...], list[list[dict[str, Any]]]] = {}
+    # Ends first: beginnings and interim records belong to the connection in whose life they lie.
+    for row in sorted(rows, key=lambda row: (row["kind"] not in (FLOW, OPEN), row["start_ns"] or 0)):
+        flows = tuples.setdefault(tuple(row[name] for name in ("role", *COLUMNS[2:15], "zone", "exporter", "domain")), [])
+        home = None if row["kind"] in (FLOW, OPEN) else next((flow for flow in flows if belongs(row, flow[0])), None)
+        if home is None:
+            flows.append([row])
+        else:
+            home.append(row)
+    return [candidate(records, question) for flows in tuples.values() for records in flows]
+
+
+def belongs(row: dict[str, Any], to: dict[str, Any]) -> bool:
+    """Is a record, by its beginning, of the connection that another one is of? The same ends are granted."""
+    if row["start_ns"] is None or to["start_ns"] is None:
+        return True
+    if row["start_ns"] < to["start_ns"] - NEAR_NS:
+        return False
+    ended = to["kind"] == FLOW and to["duration_ns"] is not None
+    last = to["start_ns"] + to["duration_ns"] if ended else max(to["start_ns"], row["start_ns"])
+    return row["start_ns"] <= (last if to["kind"] in (FLOW, OPEN) else to["start_ns"] + NEAR_NS)
 
 
 def candidate(records: list[dict[str, Any]], question: Question) -> Candidate | None:

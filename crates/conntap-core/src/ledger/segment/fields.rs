@@ -6,7 +6,7 @@ use crate::columns::Type;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Field {
-    /// 0 FLOW, 1 INTERIM, 2 BINDING.
+    /// 0 FLOW, 1 INTERIM, 2 BINDING; 3 OPEN, which no file on disk has.
     Kind,
     /// Bits: 1 source, 2 destination translated.
     Nat,

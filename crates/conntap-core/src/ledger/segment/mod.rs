@@ -128,6 +128,8 @@ impl Builder {
                         self.record(row, &message, flow);
                     }
                 }
+                // Of a running logger's own state: questions ask it as they ask a segment. No sink is given such rows.
+                Content::Flow(flow) if row.kind == Kind::Open => self.record(row, &message, flow),
                 Content::Gap(gap) => {
                     if self.is_new(gap.seq) {
                         self.gaps.push(*gap);

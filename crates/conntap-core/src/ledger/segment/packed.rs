@@ -162,6 +162,7 @@ pub fn pack(row: &Row, flow: &Flow<'_>, ends: &Ends) -> Packed {
         kind: match row.kind {
             Kind::Interim => 1,
             Kind::Binding => 2,
+            Kind::Open => 3,
             _ => 0,
         },
         nat: ends.nat,
@@ -180,7 +181,7 @@ pub fn pack(row: &Row, flow: &Flow<'_>, ends: &Ends) -> Packed {
     }
     let time = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
     let stop = match row.kind {
-        Kind::Interim => Some(row.received_ns), // alive up to here
+        Kind::Interim | Kind::Open => Some(row.received_ns), // alive up to here
         Kind::Binding => None,
         _ => flow.stop_ns.map(time),
     };

@@ -85,6 +85,7 @@ class Answer:
         gaps: what the ledger does not know within the time asked for.
         known: the time around it of which the ledger knows everything; None where a gap overlaps.
         open_known: connections that are open are known. Not so in a copy without the logger's journal.
+        damaged: files that could not be read; each is a gap too.
         ambiguous: one address and port at one time, and more than one host: only the destination would tell them apart.
     """
 
@@ -98,6 +99,7 @@ class Answer:
     gaps: tuple[Gap, ...]
     known: tuple[int | None, int | None] | None
     open_known: bool = True
+    damaged: tuple[str, ...] = ()
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -142,4 +144,5 @@ class Answer:
             "candidates": [found.as_dict() for found in self.candidates],
             "gaps": [gap.as_dict() for gap in self.gaps],
             "known": self.known and list(self.known),
+            "damaged": list(self.damaged),
         }

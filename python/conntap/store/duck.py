@@ -9,7 +9,7 @@ from conntap.errors import ConntapError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["blob", "connect", "text", "texts"]
+__all__ = ["blob", "connect", "is_fault_of_file", "text", "texts"]
 
 HINT = "pip install 'conntap[ledger]'"
 #: Nothing is fetched, nothing is loaded that a question does not need.
@@ -52,3 +52,8 @@ def texts(values: Iterable[str]) -> str:
 def blob(value: bytes) -> str:
     """Bytes as SQL."""
     return "'" + "".join(f"\\x{byte:02X}" for byte in value) + "'::BLOB"
+
+
+def is_fault_of_file(error: Exception) -> bool:
+    """Is it an error of DuckDB? Over SQL of ours that is a file that is damaged, or not there."""
+    return "duckdb" in type(error).__module__

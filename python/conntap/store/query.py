@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from conntap import _core
-from conntap.errors import UsageError
+from conntap.errors import ConntapError, UsageError
 from conntap.filter import as_filter
 from conntap.store import duck, views
 from conntap.store.catalog import Catalog, is_running
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from conntap.store.answer import Answer
     from conntap.store.catalog import Gap, Segment
     from conntap.store.times import Moment
+    from conntap.store.who import Question
 
 __all__ = ["Ledger", "Result", "ledger"]
 
@@ -64,8 +65,7 @@ class Result:
     def rows(self) -> Iterator[dict[str, Any]]:
         """Rows as dictionaries, names as in docs/fields.md."""
         names, rows = self.fetch()
-        for row in rows:
-            yield dict(zip(names, row))
+        yield from (dict(zip(names, row)) for row in rows)
 
     def fetch(self) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Names of the columns, and all rows."""
@@ -101,13 +101,16 @@ class Session:
 
         Raises:
             UsageError: DuckDB does not understand it, or there is no such column.
+            ConntapError: a file cannot be read.
         """
         import duckdb
 
         try:
             return self.connection.execute(sql)
-        except duckdb.Error as error:
+        except (duckdb.ProgrammingError, duckdb.NotSupportedError, duckdb.DataError) as error:
             raise UsageError(f"sql: {error}") from error
+        except duckdb.Error as error:
+            raise ConntapError(f"reading the ledger: {error}", hint="conntap ledger verify names damaged files") from error
 
     def __enter__(self) -> Session:
         return self
@@ -185,9 +188,17 @@ class Ledger:
         )
         if question.from_ns > question.to_ns:
             raise UsageError("the time ends before it begins", hint="between: the earlier one first")
+        answer = self._ask(question)
+        if any(not os.path.exists(path) for path in answer.damaged):
+            answer = self._ask(question)  # they were compacted meanwhile
+        return answer
+
+    def _ask(self, question: Question) -> Answer:
+        from conntap.store.who import ask
+
         catalog, overlay = self._look(_core.Filter(f"host {question.address}"))
         with overlay:
-            return who.ask(question, catalog, overlay.files, open_known=overlay.known)
+            return ask(question, catalog, overlay.files, open_known=overlay.known)
 
     def flows(
         self,
@@ -207,10 +218,15 @@ class Ledger:
             FilterError: it does not parse.
             UsageError: a part of the filter cannot be asked of a ledger; no such column; no time.
         """
-        wanted = "*" if columns is None else ", ".join(self._columns(columns))
-        return self.select(wanted, where, between=between)
+        wanted = "*" if columns is None else ", ".join(self.known_columns(columns))
+        return self.select(f"SELECT {wanted} FROM flows", where, between=between)
 
-    def _columns(self, columns: Iterable[str]) -> Iterator[str]:
+    def known_columns(self, columns: Iterable[str]) -> Iterator[str]:
+        """The names themselves.
+
+        Raises:
+            UsageError: there is no such column.
+        """
         known = views.columns_of_flows()
         for name in columns:
             if name not in known:
@@ -223,13 +239,12 @@ class Ledger:
 
     def select(
         self,
-        wanted: str,
+        query: str,
         where: str | _core.Filter = "",
         *,
         between: tuple[Moment | None, Moment | None] = (None, None),
-        rest: str = "",
     ) -> Result:
-        """`SELECT wanted FROM flows … rest` over the records that a filter and a time want."""
+        """A query to a view `flows` that has only what a filter and a time want."""
         compiled = as_filter(where)
         now = _core.now_ns()
         low, high = (None if moment is None else to_ns(moment, now_ns=now) for moment in between)
@@ -240,11 +255,15 @@ class Ledger:
             parts.append(f"(start_ns + coalesce(duration_ns, 0) >= {low} OR kind = 3)")
         condition = " AND ".join(parts) or "true"
         body = views.flows_select(f"(SELECT * FROM records WHERE {condition})")
-        return Result(self, f"SELECT {wanted} FROM ({body}) AS flows {rest}", (low, high), compiled)
+        return Result(self, f"WITH flows AS ({body})\n{query}", (low, high), compiled)
 
     def sql(self, query: str) -> Result:
         """Any query over the views `flows`, `records`, `gaps` and `segments` (docs/query.md)."""
         return Result(self, query)
+
+    def init_sql(self) -> str:
+        """SQL that makes the views in any DuckDB, on the segments as they are then; what is in none yet is not seen."""
+        return self._catalog().init_sql(os.path.abspath(self.path))
 
     def gaps(self) -> list[Gap]:
         """What the ledger does not know, in order of time."""

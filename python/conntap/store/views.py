@@ -117,6 +117,8 @@ def columns_of_flows() -> dict[str, str]:
         "start_ns": "make_timestamp_ns(start_ns)",
         "stop_ns": "CASE WHEN kind <> 3 THEN make_timestamp_ns(start_ns + duration_ns) END",
         "stop_after_ns": "make_timestamp_ns(stop_after_ns)",
+        # When the record was made: the end, or up to when it is told of.
+        "last_ns": "make_timestamp_ns(start_ns + coalesce(duration_ns, 0))",
         "duration": "duration_ns / 1e9",
         "end_reason": word("end_reason", REASONS),
     }

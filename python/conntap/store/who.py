@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from conntap.errors import UsageError
 from conntap.store import duck
 from conntap.store.answer import Answer, Candidate, Endpoint
+from conntap.store.catalog import Gap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from conntap.store.catalog import Catalog, Gap, Segment
+    from conntap.store.catalog import Catalog, Segment
 
 __all__ = ["Question", "ask"]
 
@@ -101,18 +102,15 @@ def ask(question: Question, catalog: Catalog, files: Iterable[str] = (), *, open
         open_known: *files* has all flows that are open. Otherwise bindings and interim records without an end count
             as well, though their connection may have ended.
     """
-    gaps = catalog.unknown(question.low, question.high)
+    gaps = list(catalog.unknown(question.low, question.high))
     late = max([question.high, *(gap.before_ns for gap in gaps)])
+    reader = Reader(question, late, open_known=open_known)
     segments = [segment for segment in catalog.segments if segment.may_hold(question, late, open_known=open_known)]
     extra = list(files)
-    connection = duck.connect(lean=True) if segments or extra else None
-    rows: list[dict[str, Any]] = []
-    for roles in (OUTSIDE, BEHIND):
-        if connection is None or rows:
-            break
-        for sql in queries(question, segments, extra, roles, late, open_known=open_known):
-            found = connection.execute(sql).fetchall()
-            rows += [dict(zip(("role", *COLUMNS, *MORE), row)) for row in found]
+    rows = reader.read(segments, extra, OUTSIDE) or reader.read(segments, extra, BEHIND)
+    gaps += [
+        Gap("damage", segment.min_start_ns or 0, segment.max_stop_ns or late) for segment in reader.damaged.values()
+    ]
     candidates = sorted(
         (found for found in join(rows, question) if found), key=lambda found: (not found.sure, found.start_ns or 0)
     )
@@ -124,9 +122,10 @@ def ask(question: Question, catalog: Catalog, files: Iterable[str] = (), *, open
         to_ns=question.to_ns,
         skew_ns=question.skew_ns,
         candidates=tuple(candidates),
-        gaps=gaps,
+        gaps=tuple(gaps),
         known=None if gaps else catalog.known(question.low, question.high),
         open_known=open_known,
+        damaged=tuple(reader.damaged),
     )
 
 
@@ -138,61 +137,79 @@ BEHIND: dict[str, str] = {
 }
 
 
-def queries(
-    question: Question,
-    segments: Sequence[Segment],
-    extra: Sequence[str],
-    roles: dict[str, str],
-    late: int,
-    *,
-    open_known: bool,
-) -> list[str]:
-    """One query for each class of files and role."""
-    four = isinstance(question.address, IPv4Address)
-    address = str(int(question.address)) if four else duck.blob(question.address.packed)
-    port = question.port
-    # Of ICMP the id stands where others have the source's port, whichever way it was translated.
-    icmp = "l4proto IN (1, 58) AND out_port = "
-    other = "l4proto NOT IN (1, 58) AND "
+class Reader:
+    """Puts one question to files; those that cannot be read are remembered, and the others are asked all the same.
 
-    def where(role: str, condition: str) -> str:
+    Attributes:
+        damaged: path → segment.
+    """
+
+    def __init__(self, question: Question, late: int, *, open_known: bool) -> None:
+        self.question = question
+        self.late = late
+        self.open_known = open_known
+        self.damaged: dict[str, Segment] = {}
+        self._connection: Any = None
+
+    def read(self, segments: Sequence[Segment], extra: Sequence[str], roles: dict[str, str]) -> list[dict[str, Any]]:
+        """Records that fit one of the roles."""
+        rows: list[dict[str, Any]] = []
+        by_columns = (([one for one in segments if one.whole], MORE), ([one for one in segments if not one.whole], ()))
+        for role, condition in roles.items():
+            translated = role in ("dialled", "server")
+            for group, more in by_columns:
+                wanted = [one for one in group if one.dnat or not translated]
+                rows += self._ask(role, condition, {one.path: one for one in wanted}, more)
+            rows += self._ask(role, condition, dict.fromkeys(extra), MORE)
+        return rows
+
+    def _ask(
+        self, role: str, condition: str, files: dict[str, Any], more: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        paths = [path for path in files if path not in self.damaged]
+        if not paths:
+            return []
+        if self._connection is None:
+            self._connection = duck.connect(lean=True)
+        columns = ", ".join([*COLUMNS, *(name if name in more else f"NULL AS {name}" for name in MORE)])
+        sql = f"SELECT '{role}', {columns} FROM read_parquet({duck.texts(paths)}) WHERE {self._where(condition)}"
+        try:
+            found = self._connection.execute(sql).fetchall()
+        except Exception as error:
+            if not duck.is_fault_of_file(error):
+                raise
+            if len(paths) > 1:
+                return [row for path in paths for row in self._ask(role, condition, {path: files[path]}, more)]
+            if files[paths[0]] is None:
+                raise
+            self.damaged[paths[0]] = files[paths[0]]
+            return []
+        return [dict(zip(("role", *COLUMNS, *MORE), row)) for row in found]
+
+    def _where(self, condition: str) -> str:
+        question, port = self.question, self.question.port
+        four = isinstance(question.address, IPv4Address)
+        # Of ICMP the id stands where others have the source's port, whichever way it was translated.
+        other, icmp = "l4proto NOT IN (1, 58) AND", f"l4proto IN (1, 58) AND out_port = {port}"
         parts = [
             condition.format(
                 a="addr" if four else "addr6",
-                address=address,
+                address=str(int(question.address)) if four else duck.blob(question.address.packed),
                 and_out_port="" if port is None else f" AND out_port = {port}",
-                and_dst_port="" if port is None else f" AND (({other}dst_port = {port}) OR ({icmp}{port}))",
+                and_dst_port="" if port is None else f" AND (({other} dst_port = {port}) OR ({icmp}))",
                 and_in_port="" if port is None else f" AND coalesce(in_port, out_port) = {port}",
                 and_dnat_port=""
                 if port is None
-                else f" AND (({other}coalesce(dnat_port, dst_port) = {port}) OR ({icmp}{port}))",
+                else f" AND (({other} coalesce(dnat_port, dst_port) = {port}) OR ({icmp}))",
             )
         ]
         if question.l4proto is not None:
             parts.append(f"l4proto = {question.l4proto}")
-        parts.append(f"start_ns <= {late}")
-        if open_known:  # otherwise a beginning counts until its end is found, and that may lie before
+        parts.append(f"start_ns <= {self.late}")
+        if self.open_known:  # otherwise a beginning counts until its end is found, and that may lie before
             alive = f"kind = {OPEN} OR (duration_ns IS NULL AND kind = {FLOW})"
             parts.append(f"(start_ns + coalesce(duration_ns, 0) >= {question.low} OR {alive})")
         return " AND ".join(parts)
-
-    whole = [segment for segment in segments if segment.whole]
-    bare = [segment for segment in segments if not segment.whole]
-    classes = [
-        ([segment.path for segment in whole], MORE, any(segment.dnat for segment in whole)),
-        ([segment.path for segment in bare], (), any(segment.dnat for segment in bare)),
-        (list(extra), MORE, True),
-    ]
-    made: list[str] = []
-    for paths, more, dnat in classes:
-        if not paths:
-            continue
-        columns = ", ".join([*COLUMNS, *(name if name in more else f"NULL AS {name}" for name in MORE)])
-        for role, condition in roles.items():
-            if role in ("dialled", "server") and not dnat:
-                continue
-            made.append(f"SELECT '{role}', {columns} FROM read_parquet({duck.texts(paths)}) WHERE {where(role, condition)}")
-    return made
 
 
 def join(rows: list[dict[str, Any]], question: Question) -> list[Candidate | None]:

@@ -7,10 +7,12 @@ its last one lies, for a question, a gap as well.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from conntap.errors import ConntapError, UsageError
 from conntap.store import views
 
 if TYPE_CHECKING:
@@ -116,7 +118,64 @@ class Catalog:
         Raises:
             UsageError: there is none.
         """
-        raise NotImplementedError
+        path = os.path.join(directory, "manifest.jsonl")
+        try:
+            with open(path, "rb") as file:
+                lines = file.read().splitlines(keepends=True)
+        except FileNotFoundError:
+            if os.path.isdir(os.path.join(directory, "journal")):
+                return cls([], [], None, 0, 0)  # a logger that has not written its first segment
+            raise UsageError(
+                f"{directory} has no ledger: there is no {path}",
+                hint="--ledger DIR, or $CONNTAP_LEDGER, says where it is; `conntap log --to parquet:DIR` makes one",
+            ) from None
+        except PermissionError as error:
+            raise ConntapError(f"{path}: {error.strerror}", hint="ask as the user that logs, or with sudo") from error
+        segments: dict[str, Segment] = {}
+        catalog = cls([], [], None, 0, 0)
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                break  # being written now
+            try:
+                catalog.take(json.loads(line), directory, segments)
+            except (ValueError, KeyError, TypeError) as error:
+                raise ConntapError(
+                    f"{path} line {number} cannot be read: {error}", hint="conntap ledger verify tells what is damaged"
+                ) from error
+        catalog.segments = list(segments.values())
+        times = [one.max_stop_ns for one in catalog.segments if one.max_stop_ns is not None]
+        catalog.end_ns = max([catalog.end_ns, *times])
+        return catalog
+
+    def take(self, entry: dict[str, Any], directory: str, segments: dict[str, Segment]) -> None:
+        """Read one line of a manifest."""
+        for gone in entry.get("removed", ()):
+            segments.pop(gone, None)
+        if began := entry.get("began_ns"):
+            self.begin_ns = began if self.begin_ns is None else min(began, self.begin_ns)
+        self.end_ns = max(self.end_ns, entry.get("until_ns") or 0)
+        self.gaps += [as_gap(gap) for gap in entry.get("gaps", ())]
+        if told := entry.get("segment"):
+            bounds = (told["min_out_addr"], told["max_out_addr"])
+            segments[told["path"]] = Segment(
+                path=os.path.join(directory, told["path"]),
+                rows=told["rows"],
+                size=told.get("size", 0),
+                min_start_ns=told["min_start_ns"],
+                max_stop_ns=told["max_stop_ns"],
+                out4=None if bounds[0] is None else bounds,
+                ipv6=told["ipv6"],
+                dnat=told["dnat"],
+                whole=not told.get("nat_only", False),
+            )
+            self.last_seq = max(self.last_seq, told.get("last_seq", 0))
+
+    def init_sql(self, directory: str) -> str:
+        """SQL that makes the views in any DuckDB, with the segments found by their names."""
+        where = os.path.join(directory, "segments", "*", "*.parquet")
+        comment = f"-- Views of the conntap ledger in {directory}; times are UTC.\n"
+        records = views.records_view([where], glob=True)
+        return comment + views.MACROS + records + views.flows_view() + self.gaps_view() + self.segments_view()
 
     def extend(self, overlay: Overlay, *, running: bool) -> None:
         """Add what the logger's journal knows; *running*: a logger is at work, and so all is known up to now."""

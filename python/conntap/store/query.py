@@ -116,6 +116,10 @@ class Session:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database and of what is in memory."""
         self.connection.close()
         self._overlay.close()
 
@@ -288,10 +292,13 @@ class Ledger:
         """
         catalog, overlay = self._look(where)
         files = [segment.path for segment in catalog.segments if segment.lived(*within)]
-        connection = duck.connect()
-        connection.execute(views.MACROS)
-        connection.execute(views.records_view([*files, *overlay.files]))
-        connection.execute(views.flows_view())
-        connection.execute(catalog.gaps_view())
-        connection.execute(catalog.segments_view())
-        return Session(connection, overlay)
+        session = Session(duck.connect(), overlay)
+        try:
+            session.execute(views.MACROS)
+            session.execute(views.records_view([*files, *overlay.files]))
+            for sql in (views.flows_view(), catalog.gaps_view(), catalog.segments_view()):
+                session.execute(sql)
+        except ConntapError:
+            session.close()
+            raise
+        return session

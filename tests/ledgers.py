@@ -58,7 +58,11 @@ class Connection:
             request, reply = ((8, 0), (0, 0)) if self.proto == ICMP else ((128, 0), (129, 0))
             at = 4 if self.proto == ICMP else 7
             kind, code = reply if answer else request
-            protocol += attribute(at, struct.pack(">H", ident)) + attribute(at + 1, bytes([kind])) + attribute(at + 2, bytes([code]))
+            protocol += (
+                attribute(at, struct.pack(">H", ident))
+                + attribute(at + 1, bytes([kind]))
+                + attribute(at + 2, bytes([code]))
+            )
         else:
             protocol += attribute(2, struct.pack(">H", source[1])) + attribute(3, struct.pack(">H", target[1]))
         return attribute(

@@ -22,6 +22,7 @@ pub mod capture;
 pub mod columns;
 pub mod engine;
 pub mod filter;
+pub mod ipfix;
 pub mod json;
 pub mod ledger;
 pub mod model;

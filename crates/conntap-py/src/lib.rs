@@ -8,6 +8,7 @@ mod engine;
 mod errors;
 mod fields;
 mod filter;
+mod ipfix;
 mod kernel;
 mod ledger;
 mod packets;
@@ -34,6 +35,8 @@ mod _core {
     use super::engine::{Engine, ExpectationHandle, HelperCall};
     #[pymodule_export]
     use super::filter::Filter;
+    #[pymodule_export]
+    use super::ipfix::IpfixExporter;
     #[pymodule_export]
     use super::kernel::{Dump, Listener, Requests};
     #[pymodule_export]

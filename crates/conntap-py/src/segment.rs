@@ -80,22 +80,23 @@ impl SegmentBuilder {
         self.held().memory()
     }
 
-    /// What it holds and what it did not take, by name, since the last `finish`.
+    /// What it holds and what it did not take, by name.
     #[getter]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.held().stats().clone();
         let made = PyDict::new(py);
-        let [flows, interims, bindings] = stats.kinds;
+        let [flows, interims, bindings, opened] = stats.kinds;
         for (name, value) in [
             ("first_seq", stats.first_seq),
             ("last_seq", stats.last_seq),
-            ("holes", stats.holes),
+            ("numbered", stats.numbered),
             ("repeated", stats.repeated),
             ("without_nat", stats.without_nat),
             ("other", stats.other),
             ("flows", flows),
             ("interims", interims),
             ("bindings", bindings),
+            ("open", opened),
             ("snat", stats.source_nat),
             ("dnat", stats.destination_nat),
         ] {
@@ -109,7 +110,7 @@ impl SegmentBuilder {
         Ok(made)
     }
 
-    /// Gaps that came among the records since the last `finish`, fields as in docs/fields.md.
+    /// Gaps that came among the records, fields as in docs/fields.md.
     #[getter]
     fn gaps<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let gaps = self.held().gaps().to_vec();
@@ -128,12 +129,17 @@ impl SegmentBuilder {
             .collect()
     }
 
-    /// The columns, sorted; the builder is empty again, and goes on counting.
+    /// What has grown, as a builder of its own; this one is empty again and goes on counting.
+    fn take(&self) -> Self {
+        Self(Mutex::new(self.held().take()), self.1.clone())
+    }
+
+    /// The columns, sorted.
     fn finish(&self, py: Python<'_>) -> PyResult<ArrowTable> {
         let schema = schema(&self.1);
         let made = py.detach(|| {
-            let full = self.held().take(); // sorting holds nobody up
-            full.parts(ROWS)
+            self.held()
+                .parts(ROWS)
                 .into_iter()
                 .map(|part| record_batch_of(part.columns, part.rows, &schema))
                 .collect::<Result<Vec<_>, _>>()
@@ -141,9 +147,10 @@ impl SegmentBuilder {
         Ok(ArrowTable { batches: made.map_err(|error| arrow(&error))?, schema })
     }
 
-    /// Names of all columns that a segment can have.
+    /// Names of the columns that a segment has.
     #[staticmethod]
-    fn names() -> Vec<&'static str> {
-        FIELDS.iter().map(|(_, name, _, _)| *name).collect()
+    #[pyo3(signature = (*, nat_only=false))]
+    fn names(nat_only: bool) -> Vec<&'static str> {
+        FIELDS.iter().filter(|(_, _, _, always)| *always || !nat_only).map(|(_, name, _, _)| *name).collect()
     }
 }

@@ -179,12 +179,17 @@ class Runner:
                         next_try, pause = now + pause, min(2 * pause, LAST_PAUSE)
                 self._work()
                 wanted = self.safe < self._wanted_safe <= self._written
-                if not self.away and (wanted or now - flushed >= self._flush_seconds):
+                # One that keeps what it has taken says itself when that is durable.
+                due = now - flushed >= self._flush_seconds and not self.sink.keeps
+                if not self.away and (wanted or due):
                     self._flush()
                     flushed = now
                 if now - ticked >= TICK_SECONDS and not self.away:
                     self._guarded(lambda: self.sink.tick(time.time_ns()))
                     ticked = now
+                    if self.sink.keeps and self.sink.durable > self.receipt:
+                        self.receipt = self.sink.durable
+                        self.safe = max(self.safe, self.receipt)
                 with self._changed:
                     if self._stopping and (self._is_done() or time.monotonic() > self._patience):
                         break

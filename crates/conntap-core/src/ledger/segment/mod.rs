@@ -45,16 +45,16 @@ pub struct Stats {
     /// Number of the first record that was looked at; 0 where none had one.
     pub first_seq: u64,
     pub last_seq: u64,
-    /// Numbers between them that never came.
-    pub holes: u64,
+    /// How many of the numbers between them came: records, gaps, and what a segment of translations does not take.
+    pub numbered: u64,
     /// Records that had come before: not taken again.
     pub repeated: u64,
     /// Records without NAT that a segment of translations does not take.
     pub without_nat: u64,
     /// Rows that are no records.
     pub other: u64,
-    /// FLOW, INTERIM, BINDING.
-    pub kinds: [u64; 3],
+    /// FLOW, INTERIM, BINDING, OPEN.
+    pub kinds: [u64; 4],
     pub source_nat: u64,
     pub destination_nat: u64,
     pub min_start_ns: Option<i64>,
@@ -151,11 +151,10 @@ impl Builder {
             stats.repeated = stats.repeated.saturating_add(1);
             return false;
         }
-        let next = stats.last_seq.saturating_add(1);
         if stats.first_seq == 0 {
-            stats.first_seq = next;
+            stats.first_seq = seq;
         }
-        stats.holes = stats.holes.saturating_add(seq.saturating_sub(next));
+        stats.numbered = stats.numbered.saturating_add(1);
         stats.last_seq = seq;
         true
     }

@@ -185,8 +185,9 @@ pub fn pack(row: &Row, flow: &Flow<'_>, ends: &Ends) -> Packed {
         Kind::Binding => None,
         _ => flow.stop_ns.map(time),
     };
-    // Without a beginning the end stands for it: `start_from` says that nobody knows.
-    if let Some(start) = flow.start_ns.map(time).or(stop) {
+    // Without a beginning the end stands for it, or when it was seen: `start_from` says that nobody knows.
+    let seen = (row.kind == Kind::Binding).then_some(row.received_ns);
+    if let Some(start) = flow.start_ns.map(time).or(stop).or(seen) {
         packed.start_ns = start;
         has |= has::START;
         if let Some(stop) = stop {

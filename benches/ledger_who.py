@@ -131,7 +131,7 @@ def measure(directory: Path, records: int, rounds: int) -> None:
     draw = random.Random(7)
     picks = duckdb.sql(
         f"SELECT out_addr, out_port, l4proto, start_ns + duration_ns // 2 FROM "
-        f"({rows(0, records).partition('FROM range')[0]} FROM (SELECT unnest({[draw.randrange(records) for _ in range(rounds)]}) AS i))"
+        f"({rows(0, records).partition('FROM range')[0]} FROM (SELECT unnest({[draw.randrange(records) for _ in range(rounds)]}) ::BIGINT AS i))"
     ).fetchall()
     run("--help")
     help_ = [run("--help")[0] for _ in range(rounds)]

@@ -88,16 +88,18 @@ _RUNS = " ".join(
     f"rtrim(substr(t, strpos(t, '{':0' * n}:') + {2 * n + 1}), ':')"
     for n in range(8, 1, -1)
 )
-_GROUPS = " || ':' || ".join(
-    f"coalesce(nullif(ltrim(substr(lower(hex(b)), {4 * n + 1}, 4), '0'), ''), '0')" for n in range(8)
+_GROUPS = (
+    "':' || "
+    + " || ':' || ".join(f"coalesce(nullif(ltrim(substr(h, {4 * n + 1}, 4), '0'), ''), '0')" for n in range(8))
+    + " || ':'"
 )
 
 MACROS = f"""\
 -- An address column as text, and text as what an address column holds.
 CREATE OR REPLACE MACRO ip4(a) AS (a >> 24) || '.' || ((a >> 16) & 255) || '.' || ((a >> 8) & 255) || '.' || (a & 255);
-CREATE OR REPLACE MACRO ip6_groups(b) AS ':' || {_GROUPS} || ':';
-CREATE OR REPLACE MACRO ip6_short(t) AS CASE {_RUNS} ELSE trim(t, ':') END;
-CREATE OR REPLACE MACRO ip6(b) AS CASE WHEN b IS NOT NULL THEN ip6_short(ip6_groups(b)) END;
+-- (Lists of one element stand for names: what is in them is worked out once.)
+CREATE OR REPLACE MACRO ip6_groups(b) AS [{_GROUPS} FOR h IN [lower(hex(b))]][1];
+CREATE OR REPLACE MACRO ip6(b) AS CASE WHEN b IS NOT NULL THEN [CASE {_RUNS} ELSE trim(t, ':') END FOR t IN [ip6_groups(b)]][1] END;
 CREATE OR REPLACE MACRO ip(a, b) AS coalesce(ip4(a), ip6(b));
 CREATE OR REPLACE MACRO to_ip4(t) AS (split_part(t, '.', 1)::UINTEGER * 16777216 + split_part(t, '.', 2)::UINTEGER * 65536
   + split_part(t, '.', 3)::UINTEGER * 256 + split_part(t, '.', 4)::UINTEGER)::UINTEGER;

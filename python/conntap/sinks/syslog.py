@@ -6,10 +6,12 @@ import os
 import re
 import socket
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from conntap import _core
 from conntap.errors import UsageError
+from conntap.sinks.base import SinkUnavailableError
 from conntap.sinks.transports import Datagrams, Stream
 
 if TYPE_CHECKING:
@@ -106,7 +108,10 @@ class MessageSink:
         """Nothing is due by the clock."""
 
     def close(self) -> None:
-        """Let go."""
+        """Flush, as far as that goes, and let go."""
+        if self._last > self.durable:
+            with suppress(SinkUnavailableError):
+                self.flush()
         self._transport.close()
 
 

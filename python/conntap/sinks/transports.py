@@ -56,10 +56,9 @@ class Datagrams:
         self.close()
         try:
             if self._path is not None:
-                found = [(socket.AF_UNIX, socket.SOCK_DGRAM, 0, "", self._path)]
+                self._socket = _connected(socket.AF_UNIX, socket.SOCK_DGRAM, 0, self._path)
             else:
-                found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)
-            self._socket = _first_that_connects(found)
+                self._socket = _first_that_connects(self._host, self._port)
         except OSError as error:
             raise _away(self.name, error) from error
 
@@ -236,18 +235,24 @@ class Stream:
             raise ConnectionResetError(errno.ECONNRESET, "closed the connection")
 
 
-def _first_that_connects(found: list[tuple[int, int, int, str, object]]) -> socket.socket:
-    last: OSError = OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
-    for family, kind, protocol, _, address in found:
-        tried = socket.socket(family, kind, protocol)
+def _connected(family: int, kind: int, protocol: int, address: str | tuple[object, ...]) -> socket.socket:
+    tried = socket.socket(family, kind, protocol)
+    try:
+        tried.settimeout(PATIENCE)
+        tried.connect(address)
+    except OSError:
+        tried.close()
+        raise
+    return tried
+
+
+def _first_that_connects(host: str, port: int) -> socket.socket:
+    last = OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM):
         try:
-            tried.settimeout(PATIENCE)
-            tried.connect(address)  # pyright: ignore[reportArgumentType] (of its family)
+            return _connected(family, kind, protocol, address)
         except OSError as error:
-            tried.close()
             last = error
-        else:
-            return tried
     raise last
 
 

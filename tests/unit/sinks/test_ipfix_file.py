@@ -25,6 +25,7 @@ def messages(data: bytes) -> list[bytes]:
     found = []
     while data:
         length = int.from_bytes(data[2:4], "big")
+        assert length
         found.append(data[:length])
         data = data[length:]
     return found

@@ -1,4 +1,4 @@
-"""Write the shell completions and man pages from the commands' own records.
+"""Write the shell completions and man pages from the commands' own records, and what the wheel carries for systemd.
 
 They lie in `packaging/wheel/data/share` as below a prefix: the wheel installs them so, a distribution may copy them.
 
@@ -18,6 +18,7 @@ from click.shell_completion import BashComplete, FishComplete, ZshComplete
 import conntap
 import dropin_pages
 from conntap.cli.main import cli
+from conntap.config import example
 from roff import escape, head, see_also, tagged
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARE = ROOT / "packaging/wheel/data/share"
 PROGRAM = "conntap"
 COMPLETE_VARIABLE = "_CONNTAP_COMPLETE"
+
+#: Folders of `packaging` that go into the wheel below share/conntap.
+SYSTEM = ("etc/conntap", "modules-load.d", "sysctl.d", "systemd", "sysusers.d", "tmpfiles.d")
 
 COMPLETIONS = {
     BashComplete: f"bash-completion/completions/{PROGRAM}",
@@ -65,6 +69,15 @@ def main() -> int:
     return 1 if stale else 0
 
 
+def system_files() -> Iterator[tuple[str, str]]:
+    """What a distribution puts elsewhere (packaging/README.md), as the wheel carries it; each file is said once."""
+    packaging = ROOT / "packaging"
+    for folder in SYSTEM:
+        for path in sorted((packaging / folder).iterdir()):
+            yield f"{PROGRAM}/{folder}/{path.name}", path.read_text()
+    yield f"{PROGRAM}/etc/conntap/log.toml", example()
+
+
 def files() -> Iterator[tuple[str, str]]:
     """Every file with its text, paths relative to `share`."""
     for shell, path in COMPLETIONS.items():
@@ -72,6 +85,7 @@ def files() -> Iterator[tuple[str, str]]:
         script = shell.source_template % complete.source_vars()
         yield path, script.strip() + "\n"
     yield from dropin_pages.files(conntap.__version__)
+    yield from system_files()
     root = click.Context(cli, info_name=PROGRAM)
     yield f"man/man1/{PROGRAM}.1", page(root, PROGRAM)
     for name in cli.list_commands(root):

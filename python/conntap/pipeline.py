@@ -111,6 +111,7 @@ class Pipeline:
         settings: Settings | None = None,
         *,
         journal: Journal | None = None,
+        continued: bool = False,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Put the parts together; nothing runs yet.
@@ -120,11 +121,13 @@ class Pipeline:
             runners: of the sinks.
             settings: what the ledger is told.
             journal: where events are kept until the sinks have them; None where the source can be read again.
+            continued: the source is that of the pipeline that just stopped: nothing was missed in between.
             say: hears what a person should know.
         """
         self.source, self.runners, self.settings, self.journal = source, list(runners), settings or Settings(), journal
         self.progress = Progress()
         self._say = say
+        self._continued = continued
         self._boot = boot_id()
         seed = seed_of(f"{self._boot} {self.settings.seed_text}")
         self.ledger = _core.Ledger(seed=seed, bindings=self.settings.bindings, grace_ns=self.settings.grace_ns)
@@ -161,7 +164,7 @@ class Pipeline:
             seq = max((runner.receipt for runner in self.runners), default=0)
             self._new_ledger(seq)
             self._begin_epoch()
-        if self.source.live:
+        if self.source.live and not self._continued:
             self.reconcile(after_ns=self._lost_after_ns or began_ns, interim=False)
         now = time.monotonic()
         if self.settings.interim_seconds is not None:
@@ -209,14 +212,15 @@ class Pipeline:
             self.reconcile(after_ns=time.time_ns(), interim=True)
         return True
 
-    def stop(self, patience: float = 10.0) -> None:
+    def stop(self, patience: float = 10.0, *, keep_source: bool = False) -> None:
         """Take what the source still has, make everything durable, and close.
 
         Args:
             patience: seconds that sinks may take; what they could not send is in their spool or the journal.
+            keep_source: another pipeline goes on with it.
         """
         try:
-            if self.source.live:
+            if self.source.live and not keep_source:
                 for _ in range(CATCH_UP):
                     batch = self.source.receive(0)
                     if batch is None:
@@ -229,7 +233,8 @@ class Pipeline:
             if self.journal is not None:
                 self.journal.drop_before(min((runner.receipt for runner in self.runners), default=0))
                 self.journal.close()
-            self.source.close()
+            if not keep_source:
+                self.source.close()
 
     def _stop_runners(self, patience: float) -> None:
         for runner in self.runners:
@@ -376,7 +381,7 @@ class Pipeline:
         self._begin_epoch()
         if recovered.faults:
             self._take(_core.Batch.gap("damage", recovered.last.began_ns, recovered.until_ns))
-        if self.source.live:
+        if self.source.live and not self._continued:
             # What had been received but not journaled is as if it had not been received.
             self._take(_core.Batch.gap("restart", recovered.until_ns, began_ns))
             self._lost_after_ns = recovered.until_ns - self.settings.grace_ns

@@ -73,6 +73,7 @@ class KernelSource:
         """
         self._conntrack = conntrack
         self._where = where
+        self._seen: dict[str, int] | None = None
         self.events: Events = conntrack.events(
             where or "",
             expectations=False,
@@ -95,11 +96,12 @@ class KernelSource:
 
     @property
     def counters(self) -> dict[str, int]:
-        """Events received and lost."""
-        return self.events.counters
+        """Events received and lost; they can be read after `close`, too."""
+        return self.events.counters if self._seen is None else self._seen
 
     def close(self) -> None:
         """End the subscription."""
+        self._seen = self.counters
         self.events.close()
         self._conntrack.close()
 

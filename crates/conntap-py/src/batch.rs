@@ -101,6 +101,12 @@ impl Batch {
         })
     }
 
+    /// Records: number of the first one; 0 where there is none.
+    #[getter]
+    fn first_seq(&self) -> u64 {
+        self.0.rows().first().and_then(|row| self.0.content(row)).map_or(0, |(_, content)| seq_of(&content))
+    }
+
     /// Records: number of the last one; 0 where there is none.
     #[getter]
     fn last_seq(&self) -> u64 {

@@ -79,9 +79,14 @@ impl IpfixExporter {
         self.written(py, now_ns, |exporter, now_ns| exporter.statistics(not_sent, now_ns))
     }
 
-    /// A new session. What the last call gave counts as not sent.
+    /// A new session: sequence numbers from 0, nothing announced. Counters go on.
     fn restart(&self) {
         self.held().restart();
+    }
+
+    /// What the last call gave was not sent: everything is as it was before.
+    fn take_back(&self) {
+        self.held().take_back();
     }
 
     /// Templates announced in this session; it grows when one has just been sent for the first time.

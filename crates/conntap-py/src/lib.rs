@@ -12,6 +12,7 @@ mod filter;
 mod ipfix;
 mod kernel;
 mod ledger;
+mod lines;
 mod packets;
 mod pairing;
 mod recording;
@@ -43,6 +44,8 @@ mod _core {
     use super::kernel::{Dump, Listener, Requests};
     #[pymodule_export]
     use super::ledger::Ledger;
+    #[pymodule_export]
+    use super::lines::LineFormatter;
     #[pymodule_export]
     use super::packets::{PacketCapture, PacketReader, PacketWriter, Trace, TracedPacket, first_linktype};
     #[pymodule_export]

@@ -14,14 +14,16 @@ __all__ = ["config"]
 
 @click.group(epilog="Example: conntap config example > log.toml && conntap config check log.toml")
 def config() -> None:
-    """Check the logger's settings, show what holds, print an example (docs/log-config.md)."""
+    """Check the logger's settings, or print an example (docs/log-config.md)."""
 
 
 @config.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.pass_obj
 def check(io: IO, files: tuple[str, ...]) -> int:
-    """Check configuration files; all that is wrong is listed, each with its line.
+    """Check configuration files.
+
+    All that is wrong is listed, each with its line.
 
     Exit: 0 all are right, 1 something is wrong, 2 a file cannot be read.
     """
@@ -32,7 +34,7 @@ def check(io: IO, files: tuple[str, ...]) -> int:
         try:
             read = read_file(path)
         except ConfigError as error:
-            io.write(f"{error}\n".encode())
+            io.write("".join(f"{fault}\n" for fault in error.faults).encode())
             code = 1
         else:
             count = len(read.sinks)
@@ -44,7 +46,7 @@ def check(io: IO, files: tuple[str, ...]) -> int:
 @click.argument("file", metavar="FILE")
 @click.pass_obj
 def show(io: IO, file: str) -> None:
-    """Show the settings that a file leads to, defaults included, as TOML."""
+    """Show what holds, defaults included, as TOML."""
     from conntap.config import read_file, write
 
     io.write(write(read_file(file)).encode())
@@ -53,7 +55,10 @@ def show(io: IO, file: str) -> None:
 @config.command()
 @click.pass_obj
 def example(io: IO) -> None:
-    """Print a configuration with every key and a comment on each; it can be used as it is."""
+    """Print a configuration that can be used.
+
+    It has every key, with a comment on each.
+    """
     from conntap.config import example
 
     io.write(example().encode())

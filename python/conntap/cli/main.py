@@ -31,6 +31,7 @@ COMMANDS = {
     "record": ("conntap.cli.record", "record", "Write events to a file that Wireshark opens."),
     "replay": ("conntap.cli.replay", "replay", "Show what a recording or a packet capture holds, without privilege."),
     "explain": ("conntap.cli.explain", "explain", "Tell the story of a connection, packet by packet."),
+    "log": ("conntap.cli.log", "log", "Record every connection and NAT mapping, without loss."),
     "config": ("conntap.cli.config", "config", "Check the logger's settings, or print an example."),
     "collect": ("conntap.cli.collect", "collect", "Show the records that other exporters send: IPFIX, NetFlow v9."),
     "conntrack": ("conntap.cli.conntrack", "conntrack", "Be the `conntrack` command."),

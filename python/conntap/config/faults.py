@@ -35,5 +35,8 @@ class ConfigError(UsageError):
     """Settings that cannot be used; `faults` lists all that is wrong, in order of lines."""
 
     def __init__(self, faults: Sequence[Fault], *, hint: str = "") -> None:
-        super().__init__("\n".join(map(str, faults)), hint=hint)
+        told = [str(fault) for fault in faults]
+        super().__init__(
+            told[0] if len(told) == 1 else "\n  ".join(["these settings cannot be used:", *told]), hint=hint
+        )
         self.faults = tuple(faults)

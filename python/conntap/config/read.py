@@ -15,7 +15,7 @@ from conntap.config.faults import ConfigError, Fault
 from conntap.config.keys import KEYS, LISTS, RETAINED, TABLES, keys_of
 from conntap.config.lines import lines_of
 from conntap.config.model import Limit, LogConfig, PrivacyConfig, RetentionConfig, SinkConfig, SourceConfig
-from conntap.config.values import close_to, split_target
+from conntap.config.values import ALONE, close_to, split_target
 from conntap.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ __all__ = ["SCHEMES", "Schemes", "make", "read_file", "read_text"]
 class Schemes:
     """Kinds of targets that there are: of sinks, and of addresses at which records come in."""
 
-    sinks: tuple[str, ...] = ("parquet", "ipfix", "jsonl", "csv", "syslog")
+    sinks: tuple[str, ...] = ("parquet", "ipfix", "jsonl", "csv", "syslog", "null")
     sources: tuple[str, ...] = ("ipfix",)
 
 
@@ -211,6 +211,7 @@ class _Reader:
     def sink(self, index: int, values: dict[str, Any]) -> SinkConfig | None:
         """One sink; what stands behind its target's `?` counts as if it stood in the table."""
         path: Path = ("sink", index)
+        self.fields(path, values.get("fields", ()))
         if "target" not in values:
             if (*path, "target") not in self.said:
                 self.fault(path, "sink.target", 'is missing: say where records go, target = "parquet:/var/lib/conntap"')
@@ -234,9 +235,10 @@ class _Reader:
                     values[name] = keys[name].read(said)
                 except UsageError as error:
                     self.fault(at, f"sink.{name}", str(error))
+                else:
+                    self.fields(path, values[name] if name == "fields" else ())
             else:
                 options[name] = text
-        self.fields(path, values.get("fields", ()))
         chosen = {
             ours: values[name]
             for name, ours in (("filter", "filter"), ("fields", "fields"), ("spool", "spool_bytes"))
@@ -273,7 +275,7 @@ def where(table: str) -> str:
 def no_absolute_path(target: str) -> str | None:
     """What to say of a target that is a file or folder named from nowhere."""
     scheme, _, rest = target.partition(":")
-    if scheme == "syslog" or rest.startswith("/") or rest == "-":
+    if scheme in ALONE or rest.startswith("/") or rest == "-":
         return None
     return f"'{rest}' is no absolute path: a service starts in /, so say {scheme}:/…/{rest}" + (
         f", or {scheme}://host:port" if scheme == "ipfix" else ""

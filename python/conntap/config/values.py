@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from conntap.config.lines import Path
 
 __all__ = [
+    "NO_PLACE",
     "WrongValueError",
     "absolute_path",
     "close_to",
@@ -35,6 +36,10 @@ __all__ = [
 T = TypeVar("T")
 
 TARGET: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):([^?]*)(?:\?(.*))?", re.DOTALL)
+#: Kinds of targets that need no place: the local logging service, and nowhere.
+ALONE: Final = ("null", "syslog")
+#: Kinds of targets that may lead nowhere (`null:`), or to the machine's own (`syslog://`).
+NO_PLACE: Final = ("null", "syslog")
 #: What TOML's types are called to people; bool before int, which it is one of.
 TYPES: Final[dict[type, str]] = {
     bool: "true or false",
@@ -214,7 +219,7 @@ def split_target(value: str, schemes: tuple[str, ...]) -> tuple[str, dict[str, s
     if scheme not in schemes:
         advice = close_to(scheme, schemes) or f": say {listed(schemes)}"
         raise WrongValueError(f"there is no kind of target '{scheme}'{advice}")
-    if not rest.strip("/"):
+    if not rest.strip("/") and scheme not in ALONE:
         raise WrongValueError(f"'{value}' leads nowhere: say {scheme}:/absolute/path or {scheme}://host:port")
     pairs = parse_qsl(query, keep_blank_values=True)
     chosen = dict(pairs)

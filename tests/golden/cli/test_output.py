@@ -58,6 +58,9 @@ CASES = {
     "delete-expectations": "delete --expectations helper ftp",
     "watch-explain": "watch --explain tcp and dport 22 and not assured",
     "watch-explain-nothing": "watch --explain",
+    "config-check": "config check @right @wrong",
+    "config-show": "config show @right",
+    "help-config": "config --help",
     "help": "--help",
     "help-watch": "watch --help",
     # errors
@@ -85,6 +88,8 @@ CASES = {
     "error-file-image": "replay @image",
     "error-file-empty": "replay @empty",
     "error-file-cut": "replay @cut --utc",
+    "error-config-missing": "config check @none",
+    "error-config-show": "config show @wrong",
     "error-summary-place": "replay @ftp --summary @none",
 }
 
@@ -103,10 +108,29 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Kernel:
     (tmp_path / "holiday.jpg").write_bytes(b"\xff\xd8\xff\xe0 a picture")
     (tmp_path / "empty.pcapng").write_bytes(b"")
     (tmp_path / "cut.pcapng").write_bytes(SAMPLES.read_bytes()[:2000])
+    (tmp_path / "right.toml").write_text(RIGHT)
+    (tmp_path / "wrong.toml").write_text(WRONG)
+    for place in ("right", "wrong"):
+        monkeypatch.setitem(PLACES, f"@{place}", f"{place}.toml")
     for place, name in (("@image", "holiday.jpg"), ("@empty", "empty.pcapng"), ("@cut", "cut.pcapng")):
         monkeypatch.setitem(PLACES, place, name)
     return kernel
 
+
+RIGHT = """
+filter = "nat"
+[[sink]]
+target = "parquet:/var/lib/conntap?compress=9"
+"""
+WRONG = """
+fliter = "nat"
+[source]
+buffer = "lots"
+[[sink]]
+target = "parqet:/var/lib/conntap"
+fields = ["orig_src", "org_src"]
+filter = "dprot 22"
+"""
 
 WIDTHS = {"error-record-terminal": 80}
 

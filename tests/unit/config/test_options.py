@@ -22,7 +22,7 @@ def test_both_ways_meet():
         settings="fix",
         no_destination=True,
         truncate_inside="24/56",
-        keep=["flows=30d", "max_bytes=200GB"],
+        keep=["flows=30d", "all=200GB"],
     )
     written = read_text("""
         filter = "tcp"
@@ -45,8 +45,13 @@ def test_both_ways_meet():
 
 @pytest.mark.parametrize(
     ("options", "kind"),
-    [({}, "kernel"), ({"files": ["a.pcap"]}, "files"), ({"interface": "eth0"}, "interface"), ({"collect": ["ipfix://[::]:4739"]}, "collect")],
-)  # fmt: skip
+    [
+        ({}, "kernel"),
+        ({"files": ["a.pcap"]}, "files"),
+        ({"interface": "eth0", "engine": ["--helper", "ftp"]}, "interface"),
+        ({"collect": ["ipfix://[::]:4739"]}, "collect"),
+    ],
+)
 def test_sources(options, kind):
     assert from_options(to=["csv:-"], **options).source.kind == kind
 
@@ -69,7 +74,7 @@ def test_faults_name_the_option():
             files=["a"],
             netns="x",
         )
-    assert str(caught.value).splitlines() == [
+    assert [str(fault) for fault in caught.value.faults] == [
         "FILTER: unknown word 'dprot', did you mean 'dport'?",
         '--truncate-inside: is text, must be { ipv4 = 24, ipv6 = 56 } or "24/56"',
         "--keep: flow: there is no such key, did you mean 'flows'?",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from conntap.config import ConfigError, Limit, read_file, read_text
@@ -103,7 +106,7 @@ FAULTS = {
     ],
     "[[sink]]\ntarget = '/var/log'": [
         ("f:2: sink.target: '/var/log' does not say what kind of target it is: begin with parquet:, ipfix:, jsonl:, "
-        "csv:, syslog:"),
+        "csv:, syslog:, null:"),
     ],
     "[[sink]]\ntarget = 'ipfix://'": [
         "f:2: sink.target: 'ipfix://' leads nowhere: say ipfix:/absolute/path or ipfix://host:port",
@@ -163,7 +166,7 @@ FAULTS = {
 def test_what_is_wrong_is_told_with_its_line(text, told):
     with pytest.raises(ConfigError) as caught:
         read_text(text, "f")
-    assert str(caught.value).splitlines() == told
+    assert [str(fault) for fault in caught.value.faults] == told
 
 
 def test_all_faults_are_told_at_once_in_order_of_lines():
@@ -196,3 +199,24 @@ def test_kinds_of_targets_are_what_the_caller_has():
     assert read_text(text, schemes=own).source.kind == "collect"
     with pytest.raises(ConfigError):
         read_text(text)
+
+
+def documented() -> list[tuple[str, str]]:
+    """Blocks of TOML in the documents, each a whole file."""
+    docs = Path(__file__).resolve().parents[3] / "docs"
+    return [
+        (f"{name}:{index}", block)
+        for name in ("log-config.md", "recipes.md")
+        for index, block in enumerate(
+            re.findall(r"^```toml\n(.*?)^```", (docs / name).read_text(), re.DOTALL | re.MULTILINE)
+        )
+    ]
+
+
+@pytest.mark.parametrize(("name", "text"), documented())
+def test_what_the_documents_show_can_be_used(name, text):
+    assert read_text(text, name).sinks
+
+
+def test_the_documents_show_something():
+    assert len(documented()) >= 4

@@ -1,7 +1,7 @@
 //! The exporter: batches of records in, messages out.
 
 use super::elements::OURS;
-use super::message::{Messages, Stream, Version};
+use super::message::{Messages, Stream, Totals, Version};
 use super::record::{
     Deltas, FlowRecord, Statistics, nat_event, put_flow, put_gap, put_nat_event, put_statistics, put_type_info,
 };
@@ -73,13 +73,18 @@ impl Counters {
     }
 }
 
-/// How far a session has come; kept aside so that what was not sent can be taken back.
-#[derive(Clone, Copy, Debug, Default)]
+/// How far an exporter has come; kept aside so that what was not sent can be taken back.
+#[derive(Clone, Debug, Default)]
 struct Progress {
     counters: Counters,
-    totals: [super::message::Totals; 3],
     seq: u64,
     lost: u64,
+    /// Templates of the running session, by number, in the order in which they were announced.
+    announced: Vec<u16>,
+    known: Vec<bool>,
+    options_announced: bool,
+    /// Of each stream.
+    sent: [(u32, Totals); 3],
 }
 
 /// Writes records as IPFIX or NetFlow v9.
@@ -89,10 +94,6 @@ pub struct Exporter {
     flows: Stream,
     nat: Stream,
     side: Stream,
-    /// Templates of the running session, by number, in the order in which they were announced.
-    announced: Vec<u16>,
-    known: Vec<bool>,
-    options_announced: bool,
     now: Progress,
     before: Progress,
 }
@@ -108,10 +109,7 @@ impl Exporter {
             flows: stream(0),
             nat: stream(1),
             side: stream(2),
-            announced: Vec::new(),
-            known: vec![false; usize::from(ids::GAP)],
-            options_announced: false,
-            now: Progress::default(),
+            now: Progress { known: vec![false; usize::from(ids::GAP)], ..Progress::default() },
             before: Progress::default(),
         }
     }
@@ -130,13 +128,13 @@ impl Exporter {
     /// Templates announced in this session: when the number grows, a new one has just been sent for the first time.
     #[must_use]
     pub fn announced(&self) -> usize {
-        self.announced.len()
+        self.now.announced.len()
     }
 
     /// Messages, octets and data records of all domains.
     #[must_use]
-    pub fn totals(&self) -> super::message::Totals {
-        let mut sum = super::message::Totals::default();
+    pub fn totals(&self) -> Totals {
+        let mut sum = Totals::default();
         for totals in [self.flows.totals, self.nat.totals, self.side.totals] {
             sum.messages = sum.messages.saturating_add(totals.messages);
             sum.octets = sum.octets.saturating_add(totals.octets);
@@ -145,22 +143,27 @@ impl Exporter {
         sum
     }
 
-    /// A new session: sequence numbers begin at 0, nothing is announced, and what was handed out last counts as not
-    /// sent.
+    /// A new session: sequence numbers begin at 0, and nothing is announced. Counters go on.
     pub fn restart(&mut self) {
         for stream in [&mut self.flows, &mut self.nat, &mut self.side] {
-            stream.restart();
+            stream.rewind((0, stream.progress().1));
         }
-        self.now = self.before;
-        [self.flows.totals, self.nat.totals, self.side.totals] = self.before.totals;
-        self.announced.clear();
-        self.known.fill(false);
-        self.options_announced = false;
+        self.now.announced.clear();
+        self.now.known.fill(false);
+        self.now.options_announced = false;
+    }
+
+    /// What the last call gave was not sent: everything is as it was before.
+    pub fn take_back(&mut self) {
+        self.now.clone_from(&self.before);
+        for (stream, sent) in [&mut self.flows, &mut self.nat, &mut self.side].into_iter().zip(self.before.sent) {
+            stream.rewind(sent);
+        }
     }
 
     fn begin(&mut self, now_ns: i64) {
-        self.now.totals = [self.flows.totals, self.nat.totals, self.side.totals];
-        self.before = self.now;
+        self.now.sent = [self.flows.progress(), self.nat.progress(), self.side.progress()];
+        self.before.clone_from(&self.now);
         for stream in [&mut self.flows, &mut self.nat, &mut self.side] {
             stream.at(now_ns);
         }
@@ -244,9 +247,9 @@ impl Exporter {
             return;
         }
         counters.gaps = counters.gaps.saturating_add(1);
-        if !self.announced.contains(&ids::GAP) {
+        if !self.now.announced.contains(&ids::GAP) {
             self.flows.template(ids::GAP, &Fields::of(|fields| put_gap(&Gap::default(), fields)));
-            self.announced.push(ids::GAP);
+            self.now.announced.push(ids::GAP);
         }
         self.flows.record(ids::GAP, |out| put_gap(gap, out));
     }
@@ -261,16 +264,16 @@ impl Exporter {
 
     #[inline]
     fn is_known(&self, id: u16) -> bool {
-        self.known.get(usize::from(id)).copied().unwrap_or_default()
+        self.now.known.get(usize::from(id)).copied().unwrap_or_default()
     }
 
     /// Send a template for the first time in this session.
     #[cold]
     fn announce(&mut self, id: u16, shape: Shape) {
-        if let Some(known) = self.known.get_mut(usize::from(id)) {
+        if let Some(known) = self.now.known.get_mut(usize::from(id)) {
             *known = true;
         }
-        self.announced.push(id);
+        self.now.announced.push(id);
         let fields = fields_of(id, shape, self.options.version);
         if id < ids::NAT_EVENTS {
             self.flows.template(id, &fields);
@@ -296,8 +299,8 @@ impl Exporter {
         if self.options.version == Version::Ipfix {
             self.expect(ids::GAP);
         }
-        for id in std::mem::take(&mut self.announced) {
-            self.announced.push(id);
+        for id in std::mem::take(&mut self.now.announced) {
+            self.now.announced.push(id);
             match id {
                 ids::GAP => self.flows.template(id, &Fields::of(|fields| put_gap(&Gap::default(), fields))),
                 id if id < ids::NAT_EVENTS => {
@@ -322,16 +325,16 @@ impl Exporter {
     }
 
     fn expect(&mut self, id: u16) {
-        if !self.announced.contains(&id) {
-            self.announced.push(id);
-            if let Some(known) = self.known.get_mut(usize::from(id)) {
+        if !self.now.announced.contains(&id) {
+            self.now.announced.push(id);
+            if let Some(known) = self.now.known.get_mut(usize::from(id)) {
                 *known = true;
             }
         }
     }
 
     fn options_templates(&mut self) {
-        self.options_announced = true;
+        self.now.options_announced = true;
         let statistics = Fields::of(|fields| put_statistics(&Statistics::default(), fields));
         self.side.options_template(ids::STATISTICS, 1, &statistics);
         if let Some(any) = OURS.first() {
@@ -344,7 +347,7 @@ impl Exporter {
     pub fn statistics(&mut self, not_sent: u64, now_ns: i64) -> [Messages; 3] {
         self.begin(now_ns);
         if self.options.version == Version::Ipfix {
-            if !self.options_announced {
+            if !self.now.options_announced {
                 self.options_templates();
             }
             let (seq, events_lost) = (self.now.seq, self.now.lost);

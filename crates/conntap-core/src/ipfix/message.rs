@@ -96,9 +96,15 @@ impl Stream {
         self.now_ns = now_ns;
     }
 
-    /// A new session: counting begins anew, and what is unfinished or not taken is forgotten.
-    pub fn restart(&mut self) {
-        self.sequence = 0;
+    /// How far it has come: the next sequence number, and what was sent.
+    #[must_use]
+    pub fn progress(&self) -> (u32, Totals) {
+        (self.sequence, self.totals)
+    }
+
+    /// Be there again. What is unfinished is forgotten.
+    pub fn rewind(&mut self, (sequence, totals): (u32, Totals)) {
+        (self.sequence, self.totals) = (sequence, totals);
         self.done = Messages::default();
         (self.start, self.set, self.data, self.items) = (None, None, 0, 0);
     }

@@ -118,7 +118,7 @@ def open_source(config: LogConfig, setup: Setup | None, say: Callable[[str], Non
     if kind == "collect":
         from conntap.collector import open_collector
 
-        return open_collector(config.source.collect, config.filter)
+        return open_collector(config.source.collect, where or "")
     from conntap.kernel import Conntrack
 
     return KernelSource(Conntrack(config.netns), where, reliable=config.reliable, buffer_bytes=config.buffer_bytes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from conntap.cli.log import log_options
-from conntap.cli.options import output_options
+from conntap.cli.options import output_options, stream_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,66 +17,45 @@ if TYPE_CHECKING:
 
 __all__ = ["collect"]
 
-#: Options of a log, which rows on stdout have not.
-LOG_ONLY = ("state", "sync", "no_destination", "truncate_inside", "hash_key_file", "keep")
+#: Options whose value has another name.
 OPTION_OF = {"hash_key_file": "hash-inside"}
 
 
 @click.command(
-    epilog="Examples: conntap collect ipfix://0.0.0.0:4739 --to parquet:/var/lib/conntap · "
-    "conntap collect ipfix:flows.ipfix --json 'dport 443'"
+    epilog="Examples: conntap collect ipfix://0.0.0.0:4739 --json · conntap collect ipfix:flows.ipfix 'dport 443'"
 )
-@click.argument("words", nargs=-1, required=True, metavar="PLACE... [FILTER]...")
+@click.argument("words", nargs=-1, metavar="PLACE... [FILTER]...")
 @log_options
-@click.option("--count", type=click.IntRange(min=1), metavar="N", help="Without --to: stop after N records.")
 @output_options
+@stream_options
 @click.pass_obj
-def collect(io: IO, words: tuple[str, ...], to: tuple[str, ...], **options: Any) -> None:
-    """Show or record what exporters send (IPFIX, NetFlow v9), or what a file of IPFIX messages holds.
+def collect(
+    io: IO,
+    words: tuple[str, ...],
+    count: int | None,
+    duration: float | None,
+    summary: str | None,
+    **options: Any,
+) -> None:
+    """Show, or with --to log, what exporters send (IPFIX, NetFlow v9) or a file of IPFIX messages holds.
 
     PLACE is ipfix://HOST:PORT for UDP, with ?transport=tcp or tls behind it for these, or ipfix:FILE
-    (docs/collect.md). With --to it is a log like that of conntap log.
+    (docs/collect.md).
     """
-    places, where = places_and_filter(words)
-    refuse_options(options, to)
-    running = {name: options.pop(name) for name in ("summary", "duration", "quiet")}
-    if to:
-        from conntap.cli.logging import run_logger
-        from conntap.config import from_options
-
-        log = {name: options[name] for name in LOG_ONLY}
-        run_logger(io, from_options(to=to, filter=where, collect=places, **log), config=None, **running)
-    else:
-        show(io, places, where, running, {name: value for name, value in options.items() if name not in LOG_ONLY})
-
-
-def refuse_options(options: dict[str, Any], to: tuple[str, ...]) -> None:
-    """Each option goes with one of both: a log, or rows on stdout.
-
-    Raises:
-        click.UsageError: one does not go with what was asked for.
-    """
-    if options.pop("config") is not None:
-        raise click.UsageError('--config: say collect = ["ipfix://…"] in the file, and conntap log --config FILE')
-    if to and options["count"] is not None:
-        raise click.UsageError("--count goes with rows on stdout, not with --to")
-    if not to:
-        for name in ("quiet", *LOG_ONLY):
-            if options[name]:
-                raise click.UsageError(f"--{OPTION_OF.get(name, name.replace('_', '-'))} goes with --to")
-
-
-def show(io: IO, places: Sequence[str], where: str, running: dict[str, Any], options: dict[str, Any]) -> None:
-    """Write what comes as rows, until told to stop."""
     from conntap.cli.output import make_formatter
     from conntap.cli.stream import Stream
     from conntap.collector import open_collector
-    from conntap.units import parse_duration
 
-    duration = None if running["duration"] is None else parse_duration(running["duration"])
-    count = options.pop("count")
-    formatter = make_formatter(io, **options)
-    stream = Stream(io, count=count, duration=duration, summary=running["summary"])
+    logged, output = take_log_options(options)
+    if logged["to"] or logged["config"]:
+        if count is not None:
+            raise click.UsageError("--count goes with rows on stdout, not with a log")
+        log_collected(io, words, logged, duration=duration, summary=summary)
+        return
+    refuse_log_options(logged)
+    places, where = places_and_filter(words)
+    formatter = make_formatter(io, **output)
+    stream = Stream(io, count=count, duration=duration, summary=summary)
     with stream, open_collector(places, where) as collector:
         tell_places(io, collector)
         try:
@@ -93,9 +72,50 @@ def show(io: IO, places: Sequence[str], where: str, running: dict[str, Any], opt
             stream.finish(collector.counters, sample=collector.sample)
 
 
+def take_log_options(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part what says where records go from how they look."""
+    look = {"ascii", "color", "utc", "names", "format_", "json_"}
+    return (
+        {name: value for name, value in options.items() if name not in look},
+        {name: value for name, value in options.items() if name in look},
+    )
+
+
+def refuse_log_options(options: dict[str, Any]) -> None:
+    """What only a log has is not passed over in silence.
+
+    Raises:
+        click.UsageError: one of its options is said, and no log was asked for.
+    """
+    for name, value in options.items():
+        if value:
+            raise click.UsageError(f"--{OPTION_OF.get(name, name.replace('_', '-'))} goes with --to")
+
+
+def log_collected(
+    io: IO, words: Sequence[str], options: dict[str, Any], *, duration: float | None, summary: str | None
+) -> None:
+    """Log instead of showing."""
+    from conntap.cli.log import common_settings
+    from conntap.cli.logging import run_logger
+    from conntap.config import from_options, read_file
+
+    config, quiet = options["config"], options["quiet"]
+    if config is not None:
+        if words or options["to"]:
+            raise click.UsageError("PLACE, FILTER and --to go into the file that --config names")
+        settings = read_file(config)
+    else:
+        places, where = places_and_filter(words)
+        settings = from_options(collect=places, filter=where, **common_settings(options))
+    run_logger(io, settings, config=config, duration=duration, summary=summary, quiet=quiet)
+
+
 def places_and_filter(words: Sequence[str]) -> tuple[list[str], str]:
     """Part the places, which come first, from the filter."""
     number = next((at for at, word in enumerate(words) if not word.startswith("ipfix:")), len(words))
+    if not words:
+        raise click.UsageError("no place where records come in: say ipfix://0.0.0.0:4739")
     if not number:
         raise click.UsageError(f"'{words[0]}' is no place where records come in: say ipfix://0.0.0.0:4739")
     return list(words[:number]), " ".join(words[number:])

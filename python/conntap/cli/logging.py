@@ -30,7 +30,7 @@ PATIENCE = 10.0
 
 
 def run_logger(
-    io: IO, settings: LogConfig, *, config: str | None, summary: str | None, duration: str | None, quiet: bool
+    io: IO, settings: LogConfig, *, config: str | None, summary: str | None, duration: float | None, quiet: bool
 ) -> None:
     """Log until told to stop (ctrl+c, SIGTERM), or until the source has ended. SIGHUP reads *config* anew.
 
@@ -40,9 +40,8 @@ def run_logger(
     """
     from conntap.logger import same_source
     from conntap.systemd import Notifier
-    from conntap.units import parse_duration
 
-    deadline = None if duration is None else time.monotonic() + parse_duration(duration)
+    deadline = None if duration is None else time.monotonic() + duration
     notifier = Notifier.of_process()
     source: Source | None = None
     with Signals() as signals:

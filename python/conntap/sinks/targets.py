@@ -40,7 +40,6 @@ class Kind:
         place: makes of what stands behind the scheme the arguments that say where.
         options: what may stand behind the `?`: argument, and how its text is read.
         fields: it can be told which fields to write.
-        private: it takes the settings of privacy and retention.
     """
 
     module: str
@@ -48,7 +47,6 @@ class Kind:
     place: Callable[[str], dict[str, Any]]
     options: Mapping[str, Callable[[str], Any]]
     fields: bool = False
-    private: bool = False
 
 
 def flag(text: str) -> bool:
@@ -110,11 +108,20 @@ MESSAGES: dict[str, Callable[[str], Any]] = {
 ROTATION: dict[str, Callable[[str], Any]] = {
     "rotate_bytes": parse_size, "rotate_seconds": parse_duration, "compress": WORD,
 }  # fmt: skip
+LINES: dict[str, Callable[[str], Any]] = {**ROTATION, "keep": number, "resume": flag}
 TLS: dict[str, Callable[[str], Any]] = {"ca": WORD, "cert": WORD, "key": WORD, "verify": flag}
 
 #: Scheme, and whether `//host` follows → what it is.
 KINDS: dict[tuple[str, bool], Kind] = {
     ("null", False): Kind("conntap.sinks.null", "NullSink", nothing, {}),
+    ("jsonl", False): Kind(
+        "conntap.sinks.jsonl",
+        "JsonlSink",
+        path,
+        {**LINES, "keys": WORD, "device": WORD},
+        fields=True,
+    ),
+    ("csv", False): Kind("conntap.sinks.csv_lines", "CsvSink", path, LINES, fields=True),
     ("ipfix", True): Kind(
         "conntap.sinks.ipfix",
         "IpfixSink",
@@ -164,10 +171,10 @@ def make_sink(wanted: Wanted, privacy: object = None, retention: object = None) 
             raise UsageError(f"{wanted.target}: fields cannot be chosen here")
         arguments["fields"] = wanted.fields
     make = getattr(import_module(kind.module), kind.name)
-    if kind.private:
-        known = inspect.signature(make).parameters
-        arguments |= {key: value for key, value in (("privacy", privacy), ("retention", retention)) if key in known}
-    return cast("Sink", make(wanted.target, **arguments))
+    # Files and folders name themselves; of the settings of all sinks each takes those that it can keep.
+    known = inspect.signature(make).parameters
+    given = {"target": wanted.target, "privacy": privacy, "retention": retention}
+    return cast("Sink", make(**{key: value for key, value in given.items() if key in known}, **arguments))
 
 
 def read_option(kind: Kind, name: str, text: str) -> Any:

@@ -18,7 +18,7 @@ def events() -> list[_core.Batch]:
 
 def made(ledger: _core.Ledger | None = None, *, rounds: int = 1, bindings: str = "all") -> list[_core.Batch]:
     """Batches of records, numbered from 1 on."""
-    ledger = ledger or _core.Ledger(bindings=bindings)
+    ledger = _core.Ledger(bindings=bindings) if ledger is None else ledger
     return [records for _ in range(rounds) for batch in events() if len(records := ledger.feed(batch))]
 
 

@@ -50,7 +50,12 @@ def same_source(one: LogConfig, other: LogConfig) -> bool:
 
 
 def make_logger(
-    config: LogConfig, *, setup: Setup | None = None, source: Source | None = None, say: Callable[[str], None]
+    config: LogConfig,
+    *,
+    setup: Setup | None = None,
+    source: Source | None = None,
+    say: Callable[[str], None],
+    alive: Callable[[], None] = lambda: None,
 ) -> Pipeline:
     """Put a logger together, up to the open source; nothing is written before `start`.
 
@@ -59,6 +64,7 @@ def make_logger(
         setup: what the userspace engine is told, for files and interfaces.
         source: that of a logger that just stopped, to go on with; None to open it.
         say: hears what a person should know.
+        alive: called now and then while something holds the logger up.
 
     Raises:
         UsageError: settings that do not go together, a file that cannot be read, another logger at work.
@@ -92,7 +98,7 @@ def make_logger(
         sync_seconds=config.sync_ms / 1000,
         seed_text=f"{os.uname().nodename} {config.netns or ''} {config.source.interface or ''}",
     )
-    return Pipeline(opened, runners, settings, journal=journal, continued=source is not None, say=say)
+    return Pipeline(opened, runners, settings, journal=journal, continued=source is not None, say=say, alive=alive)
 
 
 def open_source(config: LogConfig, setup: Setup | None, say: Callable[[str], None]) -> Source:

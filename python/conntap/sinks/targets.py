@@ -81,6 +81,16 @@ def path(rest: str) -> dict[str, Any]:
     return {"path": rest}
 
 
+def directory(rest: str) -> dict[str, Any]:
+    """`:/var/lib/conntap`"""
+    return {"directory": path(rest)["path"]}
+
+
+def networks(text: str) -> tuple[str, ...]:
+    """`10.0.0.0/8,fd00::/8`"""
+    return tuple(part for part in text.split(",") if part)
+
+
 def address(rest: str) -> dict[str, Any]:
     """`://host:port`"""
     try:
@@ -122,6 +132,20 @@ KINDS: dict[tuple[str, bool], Kind] = {
         fields=True,
     ),
     ("csv", False): Kind("conntap.sinks.csv_lines", "CsvSink", path, LINES, fields=True),
+    ("parquet", False): Kind(
+        "conntap.sinks.parquet",
+        "ParquetSink",
+        directory,
+        {
+            "rows": number,
+            "seconds": parse_duration,
+            "nat_only": flag,
+            "keep_ids": flag,
+            "inside": networks,
+            "level": number,
+            "compact": flag,
+        },
+    ),
     ("ipfix", True): Kind(
         "conntap.sinks.ipfix",
         "IpfixSink",

@@ -30,7 +30,8 @@ def state_of(config: LogConfig) -> Path | None:
     """
     if config.state:
         return Path(config.state)
-    if config.source.kind == "files":
+    source = config.source
+    if source.kind == "files" or (source.collect and not any(place.startswith("ipfix://") for place in source.collect)):
         return None
     for sink in config.sinks:
         if sink.scheme == "parquet":
@@ -121,14 +122,9 @@ def open_source(config: LogConfig, setup: Setup | None, say: Callable[[str], Non
         packets = Interface(config.source.interface or "any", setup, netns=config.netns)
         return InterfaceSource(packets, where, went_down=lambda: say("the interface went down; waiting for it"))
     if kind == "collect":
-        from conntap.collector import Collector
+        from conntap.collector import open_collector
 
-        try:
-            return Collector(*config.source.collect, where=where or "")
-        except OSError as error:
-            raise UsageError(f"{error.filename}: {error.strerror}") from error
-        except RecordingError as error:
-            raise UsageError(str(error), hint=error.hint) from error
+        return open_collector(config.source.collect, where or "")
     from conntap.kernel import Conntrack
 
     return KernelSource(Conntrack(config.netns), where, reliable=config.reliable, buffer_bytes=config.buffer_bytes)

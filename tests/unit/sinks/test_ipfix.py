@@ -5,15 +5,14 @@ from __future__ import annotations
 import socket
 
 import pytest
-from collectors import UdpCollector
-from flow_messages import ALL, SECOND, SNAT, TUNNEL, ended, many
-from ipfix_reader import read
 
+from collectors import UdpCollector
 from conntap import _core
 from conntap.errors import UsageError
 from conntap.sinks.base import SinkUnavailableError
 from conntap.sinks.ipfix import Due, IpfixSink
-
+from flow_messages import ALL, SECOND, SNAT, TUNNEL, ended, many
+from ipfix_reader import read
 
 #: A message of the flows' domain that begins with a template set: domain, set number.
 FLOW_TEMPLATES = bytes([0, 0, 0, 1, 0, 2])
@@ -64,7 +63,7 @@ class TestUdp:
         sink, collector = sending
         now = _core.now_ns()
         sent = []
-        for second in range(0, 200):
+        for second in range(200):
             collector.messages()
             sink.tick(now + second * SECOND)
             if any(message[12:18] == FLOW_TEMPLATES for message in collector.messages()):

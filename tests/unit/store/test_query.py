@@ -7,12 +7,12 @@ from pathlib import Path
 
 import polars
 import pytest
-from ledgers import ICMP, SECOND, UDP, Connection, at, attribute, held, records_of, write_ledger
 
 import conntap
 from conntap import Filter, _core
 from conntap.errors import ConntapError, FilterError, UsageError
 from conntap.store.query import Ledger
+from ledgers import ICMP, SECOND, UDP, Connection, at, attribute, held, records_of, write_ledger
 
 OUT = ("203.0.113.7", 50510)
 WEB = ("198.51.100.77", 443)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from ledgers import ICMP, ICMPV6, SECOND, UDP, Connection, at, held, records_of, write_ledger
 
 from conntap import _core
 from conntap.errors import UsageError
 from conntap.store.query import Ledger
 from conntap.store.who import parse_address, parse_protocol
+from ledgers import ICMP, ICMPV6, SECOND, UDP, Connection, at, held, records_of, write_ledger
 
 OUT = ("203.0.113.7", 50510)
 WEB = ("198.51.100.77", 443)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
+from conntap import Batch, _core
 from flow_messages import (
     ALL,
     DESTROY,
@@ -24,8 +26,6 @@ from flow_messages import (
     many,
 )
 from ipfix_reader import OURS, REVERSE, nanoseconds, read
-
-from conntap import Batch, _core
 
 START_MS, STOP_MS = START_NS // 1_000_000, START_NS // 1_000_000 + 5000
 
@@ -226,7 +226,7 @@ class TestOptions:
         exporter = _core.IpfixExporter(extended=True)
         for (_, number), template in read(exporter.templates(), exporter.statistics()).templates.items():
             assert number >= 256
-            used |= {key[1] for key in template.keys() if isinstance(key, tuple) and key[0] == OURS}
+            used |= {key[1] for key in list(template.keys()) if isinstance(key, tuple) and key[0] == OURS}
         assert used == set(described)
 
     def test_statistics(self):

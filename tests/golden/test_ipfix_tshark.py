@@ -7,10 +7,10 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from flow_messages import ALL, DNAT, PING, PING6, PLAIN6, SNAT, SNAT6, START_NS, TUNNEL, ended
 
 from conntap import Batch, _core
 from conntap.sinks.ipfix_file import IpfixFileSink
+from flow_messages import ALL, DNAT, PING, PING6, PLAIN6, SNAT, SNAT6, START_NS, TUNNEL, ended
 
 pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="needs the program tshark")
 
@@ -26,7 +26,10 @@ def path(tmp_path_factory):
     sink = IpfixFileSink("ipfix:", path, extended=True)
     sink.open()
     gap = _core.Ledger().feed(Batch.gap("overrun", START_NS, START_NS, 5))
-    for connection in (replace(SNAT, helper="ftp"), *ALL[1:]):  # a batch each, so that each is a message: one line of tshark's
+    for connection in (
+        replace(SNAT, helper="ftp"),
+        *ALL[1:],
+    ):  # a batch each, so that each is a message: one line of tshark's
         sink.write(ended(connection, bindings="nat"))
     sink.write(gap)
     sink.close()
@@ -93,9 +96,7 @@ def test_counters_of_both_directions(path):
 
 
 def test_times(path):
-    ((start, end),) = fields(
-        path, "cflow.srcport == 40000 && cflow.flow_end_reason", "abstimestart", "abstimeend"
-    )
+    ((start, end),) = fields(path, "cflow.srcport == 40000 && cflow.flow_end_reason", "abstimestart", "abstimeend")
     assert ".123" in start
     assert ".123" in end
     assert start != end

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
 
-from flow_messages import ICMP, START_NS, TCP, Connection, Side, ended
 from hypothesis import given
 from hypothesis import strategies as st
-from ipfix_reader import REVERSE, Reader
 
 from conntap import Batch, _core
+from flow_messages import ICMP, START_NS, TCP, Connection, Side, ended
+from ipfix_reader import REVERSE, Reader
 
 ports = st.integers(0, 65_535)
 counts = st.integers(0, 2**64 - 1)
@@ -83,7 +83,10 @@ def test_messages_are_whole(portions, mtu, extended, version, between):
             record[225 if 225 in record.values else 281],
             record[7],
             record[227],
-            *(record.values.get(key) for key in ([1, 2, 23, 24] if version == 9 else [1, 2, (REVERSE, 1), (REVERSE, 2)])),
+            *(
+                record.values.get(key)
+                for key in ([1, 2, 23, 24] if version == 9 else [1, 2, (REVERSE, 1), (REVERSE, 2)])
+            ),
         )
         for record in reader.flows()
     ]

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+
 from collectors import TcpCollector, UdpCollector
 
 if TYPE_CHECKING:

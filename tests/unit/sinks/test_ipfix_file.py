@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from flow_messages import ALL, SECOND, SNAT, batch, ended, many
-from ipfix_reader import OURS, read
 
 from conntap import _core
 from conntap.errors import UsageError
 from conntap.sinks.base import SinkUnavailableError
 from conntap.sinks.ipfix_file import IpfixFileSink
+from flow_messages import ALL, SECOND, SNAT, batch, ended, many
+from ipfix_reader import OURS, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,9 @@ class Numbered:
         rows = []
         for _ in range(count):
             self.made += 1
-            flow = replace(SNAT, number=self.made, orig=replace(SNAT.orig, src=f"10.9.{self.made // 250}.{self.made % 250}"))
+            flow = replace(
+                SNAT, number=self.made, orig=replace(SNAT.orig, src=f"10.9.{self.made // 250}.{self.made % 250}")
+            )
             rows.append((DESTROY, flow))
         return self.ledger.feed(batch(*rows))
 
@@ -137,7 +139,11 @@ def test_finished_files_are_compressed(path, kind):
     sink.close()
     (file,) = path.parent.iterdir()
     assert file.name.endswith("-000000000500.ipfix" + {"gzip": ".gz", "zstd": ".zst"}[kind])
-    unpack = gzip.decompress if kind == "gzip" else lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    unpack = (
+        gzip.decompress
+        if kind == "gzip"
+        else lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    )
     assert len(flows(file, unpack)) == 500
     assert sink.open() == 500
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 
 import pytest
-from flow_messages import many
 
 from conntap import _core
 from conntap.sinks.ipfix_scan import Mark, last_mark
+from flow_messages import many
 
 
 @pytest.fixture

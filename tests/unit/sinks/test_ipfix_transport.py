@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 
 import pytest
-from collectors import TcpCollector
 
+from collectors import TcpCollector
 from conntap.errors import UsageError
 from conntap.sinks.base import SinkUnavailableError
 from conntap.sinks.ipfix_transport import Connection, Datagrams, tls_context
@@ -61,9 +61,7 @@ def test_we_show_who_we_are(certificate, wait_for):
     context.load_verify_locations(certificate)
     context.verify_mode = ssl.CERT_REQUIRED
     collector = TcpCollector(context)
-    connection = Connection(
-        collector.host, collector.port, tls=tls_context(ca=str(certificate), cert=str(certificate))
-    )
+    connection = Connection(collector.host, collector.port, tls=tls_context(ca=str(certificate), cert=str(certificate)))
     connection.open()
     connection.send([b"it is us"])
     connection.close()

@@ -15,9 +15,9 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from flow_messages import ALL, DNAT, ICMP, ICMPV6, PING, PING6, PLAIN6, SNAT, SNAT6, START_NS, TUNNEL, ended, many
 
 from conntap.sinks.ipfix import IpfixSink
+from flow_messages import ALL, DNAT, ICMP, ICMPV6, PING, PING6, PLAIN6, SNAT, SNAT6, START_NS, TUNNEL, ended, many
 
 PATH = os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin"
 NFCAPD, NFDUMP = shutil.which("nfcapd", path=PATH), shutil.which("nfdump", path=PATH)
@@ -51,15 +51,13 @@ class Nfcapd:
         while not condition():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, f"not within 20 seconds: {what}"
-            time.sleep(0.01)
+            time.sleep(0.01)  # waits: polls with a deadline
 
     def drained(self) -> None:
         """It has taken what was sent to it from the socket."""
         ours = f":{self.port:04X}"
         self._wait(
-            lambda: all(
-                line.split()[4].endswith(":00000000") for line in open_udp() if line.split()[1].endswith(ours)
-            ),
+            lambda: all(line.split()[4].endswith(":00000000") for line in open_udp() if line.split()[1].endswith(ours)),
             "nfcapd has read all",
         )
 
@@ -179,4 +177,6 @@ def test_netflow_9_brings_the_ipv6_translation(tmp_path):
     assert (row["src6_xlt_ip"], row["dst6_xlt_ip"]) == (SNAT6.reply.dst, SNAT6.reply.src)
     for connection in ALL:
         row = found(flows, connection)
-        assert [row[name] for name in ("in_packets", "in_bytes", "out_packets", "out_bytes")] == list(connection.counters)
+        assert [row[name] for name in ("in_packets", "in_bytes", "out_packets", "out_bytes")] == list(
+            connection.counters
+        )

@@ -167,9 +167,9 @@ class Pipeline:
         recovered = self.journal.recover() if self.journal is not None else None
         if recovered is not None:
             self._take_over(recovered, began_ns)
-        elif self.journal is not None:
-            seq = max((runner.receipt for runner in self.runners), default=0)
-            self._new_ledger(seq)
+        else:
+            # A sink that has records already goes on behind them.
+            self._new_ledger(max((runner.receipt for runner in self.runners), default=0))
             self._begin_epoch()
         if self.source.live and not self._continued:
             self.reconcile(after_ns=self._lost_after_ns or began_ns, interim=False)

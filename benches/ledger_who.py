@@ -80,8 +80,14 @@ def make(directory: Path, records: int) -> None:
                 compression="zstd(3)",
                 max_row_group_size=122_880,
                 dictionary_enabled=False,
-                column_dictionary_enabled={"l4proto": True, "out_addr": True, "kind": True, "nat": True, "family": True},
-                column_encoding={name: "delta_binary_packed" for name in ("start_ns", "duration_ns")},
+                column_dictionary_enabled={
+                    "l4proto": True,
+                    "out_addr": True,
+                    "kind": True,
+                    "nat": True,
+                    "family": True,
+                },
+                column_encoding=dict.fromkeys(("start_ns", "duration_ns"), "delta_binary_packed"),
             )
             least, most, count = database.sql(
                 "SELECT min(start_ns), max(start_ns + duration_ns), count(*) FROM t"
@@ -93,7 +99,10 @@ def make(directory: Path, records: int) -> None:
                 "max_out_addr": FIRST_ADDRESS + 1023, "ipv6": False, "dnat": 0, "nat_only": True, "last_seq": first + count,
             }  # fmt: skip
             note.write_text(json.dumps(told))
-            print(f"{path}: {path.stat().st_size / count:.2f} bytes a record, {time.monotonic() - began:.0f} s", flush=True)
+            print(
+                f"{path}: {path.stat().st_size / count:.2f} bytes a record, {time.monotonic() - began:.0f} s",
+                flush=True,
+            )
         lines.append(json.loads(note.read_text()))
     (directory / "manifest.jsonl").unlink(missing_ok=True)
     manifest = Writer(directory, at_ns=BEGIN)

@@ -58,7 +58,11 @@ class Connection:
             request, reply = ((8, 0), (0, 0)) if self.proto == ICMP else ((128, 0), (129, 0))
             at = 4 if self.proto == ICMP else 7
             kind, code = reply if answer else request
-            protocol += attribute(at, struct.pack(">H", ident)) + attribute(at + 1, bytes([kind])) + attribute(at + 2, bytes([code]))
+            protocol += (
+                attribute(at, struct.pack(">H", ident))
+                + attribute(at + 1, bytes([kind]))
+                + attribute(at + 2, bytes([code]))
+            )
         else:
             protocol += attribute(2, struct.pack(">H", source[1])) + attribute(3, struct.pack(">H", target[1]))
         return attribute(
@@ -137,7 +141,9 @@ def write_ledger(
     return directory
 
 
-def held(opened: Iterable[_core.Batch] = (), records: Iterable[_core.Batch] = (), *, until: int = START + 3600 * SECOND) -> Any:
+def held(
+    opened: Iterable[_core.Batch] = (), records: Iterable[_core.Batch] = (), *, until: int = START + 3600 * SECOND
+) -> Any:
     """What stands for a logger's journal."""
     rows, flows = list(records), list(opened)
     return lambda: Held(rows, flows, until)

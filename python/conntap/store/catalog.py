@@ -16,8 +16,6 @@ from conntap.store import views
 from conntap.store.manifest import NAME, Manifest, SegmentEntry, lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from conntap.store.overlay import Overlay
     from conntap.store.who import Question
 
@@ -89,9 +87,7 @@ class Segment:
 
     def may_hold(self, question: Question, late: int, *, open_known: bool) -> bool:
         """Can it hold a record of this address in that time? Where open flows are unknown their beginnings count too."""
-        return self.lived(question.low if open_known else None, late) and (
-            question.address.version == 4 or self.ipv6
-        )
+        return self.lived(question.low if open_known else None, late) and (question.address.version == 4 or self.ipv6)
 
 
 @dataclass

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from ledgers import START, UDP, Connection, held, records_of, write_ledger
 
 from conntap import _core
 from conntap.store import query
 from golden.cli.stage import play, transcript
 from golden.cli.test_output import compare
+from ledgers import START, UDP, Connection, held, records_of, write_ledger
 
 OUT, WEB = ("203.0.113.7", 50510), ("198.51.100.77", 443)
 DAY = "2026-11-02"
@@ -55,7 +55,10 @@ def ledger(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", CASES)
 def test_output(ledger, name):
-    words = [word.replace("_", " ") if name.startswith("sql") and "SELECT" in word else word for word in CASES[name].split(" ")]
+    words = [
+        word.replace("_", " ") if name.startswith("sql") and "SELECT" in word else word
+        for word in CASES[name].split(" ")
+    ]
     words = [word.replace("orig src", "orig_src") for word in words]
     played = play(words, width=120 if name in ("flows-by", "flows-every") else 0)
     compare(name, transcript(played, f"conntap {CASES[name]}").replace(str(ledger), "DIR"))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from conntap.kernel import open_conntrack as open
     from conntap.model import Status
     from conntap.recording import Recording, replay
+    from conntap.store.query import Ledger, ledger
     from conntap.tracker import Setup, Tracker, Verdict
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Flow",
     "Gap",
     "Interface",
+    "Ledger",
     "Recording",
     "Setup",
     "Status",
@@ -45,6 +47,7 @@ __all__ = [
     "__version__",
     "aio",
     "errors",
+    "ledger",
     "nat",
     "open",
     "replay",
@@ -61,6 +64,7 @@ _HOMES = {
     "Flow": "conntap._core",
     "Gap": "conntap._core",
     "Interface": "conntap.interface",
+    "Ledger": "conntap.store.query",
     "Recording": "conntap.recording",
     "Setup": "conntap.tracker",
     "Status": "conntap.model",
@@ -68,6 +72,7 @@ _HOMES = {
     "Tuple": "conntap._core",
     "Verdict": "conntap.tracker",
     "__version__": "conntap._core",
+    "ledger": "conntap.store.query",
     "open": "conntap.kernel:open_conntrack",
     "replay": "conntap.recording",
 }

@@ -30,7 +30,8 @@ def state_of(config: LogConfig) -> Path | None:
     """
     if config.state:
         return Path(config.state)
-    if config.source.kind == "files":
+    source = config.source
+    if source.kind == "files" or (source.collect and not any(place.startswith("ipfix://") for place in source.collect)):
         return None
     for sink in config.sinks:
         if sink.scheme == "parquet":
@@ -49,7 +50,12 @@ def same_source(one: LogConfig, other: LogConfig) -> bool:
 
 
 def make_logger(
-    config: LogConfig, *, setup: Setup | None = None, source: Source | None = None, say: Callable[[str], None]
+    config: LogConfig,
+    *,
+    setup: Setup | None = None,
+    source: Source | None = None,
+    say: Callable[[str], None],
+    alive: Callable[[], None] = lambda: None,
 ) -> Pipeline:
     """Put a logger together, up to the open source; nothing is written before `start`.
 
@@ -58,6 +64,7 @@ def make_logger(
         setup: what the userspace engine is told, for files and interfaces.
         source: that of a logger that just stopped, to go on with; None to open it.
         say: hears what a person should know.
+        alive: called now and then while something holds the logger up.
 
     Raises:
         UsageError: settings that do not go together, a file that cannot be read, another logger at work.
@@ -91,7 +98,7 @@ def make_logger(
         sync_seconds=config.sync_ms / 1000,
         seed_text=f"{os.uname().nodename} {config.netns or ''} {config.source.interface or ''}",
     )
-    return Pipeline(opened, runners, settings, journal=journal, continued=source is not None, say=say)
+    return Pipeline(opened, runners, settings, journal=journal, continued=source is not None, say=say, alive=alive)
 
 
 def open_source(config: LogConfig, setup: Setup | None, say: Callable[[str], None]) -> Source:
@@ -115,14 +122,9 @@ def open_source(config: LogConfig, setup: Setup | None, say: Callable[[str], Non
         packets = Interface(config.source.interface or "any", setup, netns=config.netns)
         return InterfaceSource(packets, where, went_down=lambda: say("the interface went down; waiting for it"))
     if kind == "collect":
-        from conntap.collector import Collector
+        from conntap.collector import open_collector
 
-        try:
-            return Collector(*config.source.collect, where=where or "")
-        except OSError as error:
-            raise UsageError(f"{error.filename}: {error.strerror}") from error
-        except RecordingError as error:
-            raise UsageError(str(error), hint=error.hint) from error
+        return open_collector(config.source.collect, where or "")
     from conntap.kernel import Conntrack
 
     return KernelSource(Conntrack(config.netns), where, reliable=config.reliable, buffer_bytes=config.buffer_bytes)

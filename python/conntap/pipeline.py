@@ -8,6 +8,7 @@ records), and now and then a new epoch of the journal begins.
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,7 +18,6 @@ from conntap.errors import ConntapError
 from conntap.journal import Epoch, Journal, open_rows
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Sequence
 
     from conntap.journal import Recovered
@@ -36,6 +36,8 @@ RECONCILE_SECONDS = 2.0
 DISORDER_NS = 10_000_000
 #: Rows at the end of a batch that are asked up to when all is told.
 LAST_ROWS = 64
+#: How long the logger is held up before it looks around, seconds.
+HELD_UP_SECONDS = 0.5
 #: A dump that runs behind the events gives up waiting for an empty queue after so many batches.
 CATCH_UP = 200
 
@@ -117,6 +119,7 @@ class Pipeline:
         journal: Journal | None = None,
         continued: bool = False,
         say: Callable[[str], None] = lambda _: None,
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         """Put the parts together; nothing runs yet.
 
@@ -127,7 +130,9 @@ class Pipeline:
             journal: where events are kept until the sinks have them; None where the source can be read again.
             continued: the source is that of the pipeline that just stopped: nothing was missed in between.
             say: hears what a person should know.
+            alive: called now and then while something holds the logger up.
         """
+        self._alive = alive
         self.source, self.runners, self.settings, self.journal = source, list(runners), settings or Settings(), journal
         self.progress = Progress()
         self._say = say
@@ -136,7 +141,9 @@ class Pipeline:
         seed = seed_of(f"{self._boot} {self.settings.seed_text}")
         self.ledger = _core.Ledger(seed=seed, bindings=self.settings.bindings, grace_ns=self.settings.grace_ns)
         self._seed = seed
-        self._stop: threading.Event | None = None
+        #: Set where nobody is to wait any more: for room on the disk, or in a sink.
+        self.hurry = threading.Event()
+        self._left: set[Runner] = set()
         self._finished_rows = False  # records are journaled, not events
         self._lost_after_ns: int | None = None
         self._until_ns = 0  # what happened up to then has been taken, or is told as a gap
@@ -165,9 +172,9 @@ class Pipeline:
         recovered = self.journal.recover() if self.journal is not None else None
         if recovered is not None:
             self._take_over(recovered, began_ns)
-        elif self.journal is not None:
-            seq = max((runner.receipt for runner in self.runners), default=0)
-            self._new_ledger(seq)
+        else:
+            # A sink that has records already goes on behind them.
+            self._new_ledger(max((runner.receipt for runner in self.runners), default=0))
             self._begin_epoch()
         if self.source.live and not self._continued:
             self.reconcile(after_ns=self._lost_after_ns or began_ns, interim=False)
@@ -181,7 +188,6 @@ class Pipeline:
         Raises:
             ConntapError: the source failed, or every sink has.
         """
-        self._stop = stop
         while not stop.is_set():
             if not self.step(WAIT_SECONDS):
                 return
@@ -224,6 +230,7 @@ class Pipeline:
             patience: seconds that sinks may take; what they could not send is in their spool or the journal.
             keep_source: another pipeline goes on with it.
         """
+        self.hurry.set()
         try:
             if self.source.live and not keep_source:
                 for _ in range(CATCH_UP):
@@ -249,6 +256,9 @@ class Pipeline:
 
     def _take(self, batch: _core.Batch) -> None:
         """Journal events, make records of them, hand these on."""
+        if not self.source.live and not self.progress.received_ns:
+            for runner in self.runners:
+                runner.begins(batch.first_received_ns)
         if self.journal is not None and not self._finished_rows:
             journal = self.journal
             self._guard_disk(lambda: journal.write(batch))
@@ -269,7 +279,19 @@ class Pipeline:
         self.progress.records += len(records)
         self.progress.flows += sum(count for kind, count in records.kinds() if kind == "FLOW")
         for runner in self.runners:
-            runner.offer(records, stop=self._stop)
+            self._offer(runner, records)
+
+    def _offer(self, runner: Runner, records: _core.Batch) -> None:
+        """Give a sink its records, held up as long as it has no room.
+
+        One that was left without some gets no later ones either: what it lacks stays in the journal as a whole.
+        """
+        while runner not in self._left and not runner.offer(records, timeout=HELD_UP_SECONDS):
+            self._alive()
+            if runner.failure is not None or self.hurry.is_set():
+                self._left.add(runner)
+        if runner in self._left:
+            runner.counters["left"] = runner.counters.get("left", 0) + len(records)
 
     def _note_gaps(self, batch: _core.Batch) -> None:
         """After a loss the table must be compared."""
@@ -289,13 +311,14 @@ class Pipeline:
                 act()
                 return
             except OSError as error:
-                if self._stop is not None and self._stop.is_set():
+                if self.hurry.is_set():
                     raise ConntapError(f"the journal cannot be written: {error.strerror}") from error
                 if not told:
                     self.progress.stalls += 1
                     self._say(f"the journal cannot be written ({error.strerror}): waiting; the kernel holds the events")
                     told = True
-                time.sleep(0.5)
+                self._alive()
+                time.sleep(HELD_UP_SECONDS)
 
     # -- clock, dumps, epochs --------------------------------------------------------------------------------
 
@@ -380,7 +403,7 @@ class Pipeline:
             self._say(f"journal: {fault}")
         for records in recovered.records:
             for runner in self.runners:
-                runner.offer(records)
+                self._offer(runner, records)
         ahead = max((runner.receipt for runner in self.runners), default=0)
         self._new_ledger(max(recovered.seq, ahead))
         for rows in recovered.open:

@@ -20,7 +20,7 @@ TO_COME = {"sinks/", "pipeline.py"}
 
 FOLDERS = (
     "benches crates docs examples fuzz/fuzz_targets fuzz/src packaging python schema scripts "
-    "tests/contract tests/golden tests/lab tests/property tests/unit"
+    "tests/contract tests/golden tests/lab tests/property tests/services tests/unit"
 )
 
 

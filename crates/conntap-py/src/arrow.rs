@@ -24,13 +24,14 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 /// Zeros that all columns without any value share.
 static ZEROS: LazyLock<Mutex<Buffer>> = LazyLock::new(|| Mutex::new(Buffer::from_vec(vec![0_u8; 64 * 1024])));
 
-fn data_type(kind: Type) -> DataType {
+pub fn data_type(kind: Type) -> DataType {
     match kind {
         Type::U8 => DataType::UInt8,
         Type::U16 => DataType::UInt16,
         Type::U32 => DataType::UInt32,
         Type::U64 => DataType::UInt64,
         Type::I32 => DataType::Int32,
+        Type::I64 => DataType::Int64,
         Type::Time => DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
         Type::Address | Type::Labels => DataType::FixedSizeBinary(16),
         Type::Text => DataType::Utf8,
@@ -45,20 +46,29 @@ fn zeros(bytes: usize) -> Buffer {
     shared.slice_with_length(0, bytes)
 }
 
-fn arrow(error: &ArrowError) -> PyErr {
+pub fn arrow(error: &ArrowError) -> PyErr {
     PyRuntimeError::new_err(format!("arrow: {error}"))
 }
 
 fn record_batch(columns: Columns) -> Result<RecordBatch, ArrowError> {
     let rows = columns.rows();
-    let arrays = columns.into_columns().into_iter().zip(&FIELDS).map(|(column, (_, _, kind))| match column {
-        Some(column) => filled(column, *kind, rows),
-        None => empty(*kind, rows),
-    });
-    RecordBatch::try_new(Arc::clone(&SCHEMA), arrays.collect::<Result<Vec<_>, _>>()?)
+    record_batch_of(columns.into_columns(), rows, &SCHEMA)
 }
 
-fn filled(column: Column, kind: Type, rows: usize) -> Result<ArrayRef, ArrowError> {
+/// Columns in the order of the schema's fields; None where no row has a value.
+pub fn record_batch_of(
+    columns: Vec<Option<Column>>,
+    rows: usize,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, ArrowError> {
+    let arrays = columns.into_iter().zip(schema.fields()).map(|(column, field)| match column {
+        Some(column) => filled(column, field.data_type(), rows),
+        None => empty(field.data_type(), rows),
+    });
+    RecordBatch::try_new(Arc::clone(schema), arrays.collect::<Result<Vec<_>, _>>()?)
+}
+
+fn filled(column: Column, kind: &DataType, rows: usize) -> Result<ArrayRef, ArrowError> {
     let nulls = column.validity.map(|bits| NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(bits), 0, rows)));
     let buffers = match column.data {
         Data::U8(values) => vec![Buffer::from_vec(values)],
@@ -74,27 +84,27 @@ fn filled(column: Column, kind: Type, rows: usize) -> Result<ArrayRef, ArrowErro
 }
 
 /// A column that no row has: shared zeros under a validity bitmap of shared zeros.
-fn empty(kind: Type, rows: usize) -> Result<ArrayRef, ArrowError> {
+fn empty(kind: &DataType, rows: usize) -> Result<ArrayRef, ArrowError> {
     let width = match kind {
-        Type::U8 => 1,
-        Type::U16 => 2,
-        Type::U32 | Type::I32 => 4,
-        Type::U64 | Type::Time => 8,
-        Type::Address | Type::Labels => 16,
-        Type::Text => 4,
+        DataType::FixedSizeBinary(_) => 16,
+        other => other.primitive_width().unwrap_or(4), // texts: offsets
     };
     let nulls = NullBuffer::new(BooleanBuffer::new(zeros(rows.div_ceil(8)), 0, rows));
     let buffers = match kind {
-        Type::Text => vec![zeros((rows + 1) * width), zeros(0)],
+        DataType::Utf8 => vec![zeros((rows + 1) * width), zeros(0)],
         _ => vec![zeros(rows * width)],
     };
     array(kind, rows, Some(nulls), buffers)
 }
 
 /// Assemble and check: lengths, offsets, UTF-8.
-fn array(kind: Type, rows: usize, nulls: Option<NullBuffer>, buffers: Vec<Buffer>) -> Result<ArrayRef, ArrowError> {
-    let data =
-        ArrayData::builder(data_type(kind)).len(rows).nulls(nulls).buffers(buffers).align_buffers(true).build()?;
+fn array(
+    kind: &DataType,
+    rows: usize,
+    nulls: Option<NullBuffer>,
+    buffers: Vec<Buffer>,
+) -> Result<ArrayRef, ArrowError> {
+    let data = ArrayData::builder(kind.clone()).len(rows).nulls(nulls).buffers(buffers).align_buffers(true).build()?;
     Ok(make_array(data))
 }
 
@@ -107,7 +117,11 @@ pub fn field_names() -> Vec<&'static str> {
 /// The Arrow schema of every batch and table.
 #[pyfunction]
 pub fn arrow_schema(py: Python<'_>) -> PyResult<Bound<'_, PyCapsule>> {
-    let schema = FFI_ArrowSchema::try_from(SCHEMA.as_ref()).map_err(|error| arrow(&error))?;
+    schema_capsule(py, &SCHEMA)
+}
+
+fn schema_capsule<'py>(py: Python<'py>, schema: &Schema) -> PyResult<Bound<'py, PyCapsule>> {
+    let schema = FFI_ArrowSchema::try_from(schema).map_err(|error| arrow(&error))?;
     PyCapsule::new_with_value(py, schema, c_str!("arrow_schema"))
 }
 
@@ -124,20 +138,23 @@ pub fn batch_capsules<'py>(py: Python<'py>, batch: &Batch) -> PyResult<(Bound<'p
 
 /// Rows as Arrow columns: `polars.DataFrame(table)`, `pyarrow.table(table)`, `duckdb`, `pandas` take it.
 #[pyclass(frozen, module = "conntap._core")]
-pub struct ArrowTable(Vec<RecordBatch>);
+pub struct ArrowTable {
+    pub batches: Vec<RecordBatch>,
+    pub schema: SchemaRef,
+}
 
 #[pymethods]
 impl ArrowTable {
     #[getter]
     fn num_rows(&self) -> usize {
-        self.0.iter().map(RecordBatch::num_rows).sum()
+        self.batches.iter().map(RecordBatch::num_rows).sum()
     }
 
     /// Bytes of memory that the columns take; what all-null columns share is not counted.
     #[getter]
     fn nbytes(&self) -> usize {
         let has_values = |column: &&ArrayRef| column.null_count() < column.len();
-        self.0
+        self.batches
             .iter()
             .flat_map(|batch| batch.columns().iter().filter(has_values))
             .map(Array::get_buffer_memory_size)
@@ -149,7 +166,7 @@ impl ArrowTable {
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-        arrow_schema(py)
+        schema_capsule(py, &self.schema)
     }
 
     /// The Arrow PyCapsule protocol. A consumer's wish for another schema is its own to fulfil.
@@ -160,8 +177,8 @@ impl ArrowTable {
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         drop(requested_schema);
-        let batches = self.0.clone().into_iter().map(Ok);
-        let stream = FFI_ArrowArrayStream::new(Box::new(RecordBatchIterator::new(batches, Arc::clone(&SCHEMA))));
+        let batches = self.batches.clone().into_iter().map(Ok);
+        let stream = FFI_ArrowArrayStream::new(Box::new(RecordBatchIterator::new(batches, Arc::clone(&self.schema))));
         PyCapsule::new_with_value(py, stream, c_str!("arrow_array_stream"))
     }
 }
@@ -217,6 +234,6 @@ impl ColumnsBuilder {
     fn finish(&self, py: Python<'_>) -> PyResult<ArrowTable> {
         let mut building = py.detach(|| std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)));
         py.detach(|| building.close()).map_err(|error| arrow(&error))?;
-        Ok(ArrowTable(building.done))
+        Ok(ArrowTable { batches: building.done, schema: Arc::clone(&SCHEMA) })
     }
 }

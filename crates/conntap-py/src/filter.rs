@@ -96,6 +96,18 @@ impl Filter {
         self.0.explain()
     }
 
+    /// A condition in SQL over the columns of a ledger's segments. Raises UsageError where a part has no such form.
+    fn sql(&self, py: Python<'_>) -> PyResult<String> {
+        self.0.sql().map_err(|error| {
+            let text = format!("filter: '{}' cannot be asked of a ledger: {}", error.part, error.reason);
+            let exception = py.import("conntap.errors").and_then(|module| module.getattr("UsageError"));
+            match exception.and_then(|make| make.call1((text,))) {
+                Ok(exception) => PyErr::from_value(exception),
+                Err(error) => error,
+            }
+        })
+    }
+
     /// The canonical text, which parses back to the same filter.
     fn __str__(&self) -> String {
         self.0.to_string()

@@ -17,6 +17,7 @@ mod packets;
 mod pairing;
 mod recording;
 mod rows;
+mod segment;
 mod system;
 mod text;
 mod totals;
@@ -54,6 +55,8 @@ mod _core {
     use super::recording::{Recorder, RecordingReader};
     #[pymodule_export]
     use super::rows::{Counters, Event, Expectation, Flow, Gap, Record, Tuple};
+    #[pymodule_export]
+    use super::segment::SegmentBuilder;
     #[pymodule_export]
     use super::system::{now_ns, read_in_namespace, write_in_namespace};
     #[pymodule_export]

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["collect"]
 
+#: Options whose value has another name.
+OPTION_OF = {"hash_key_file": "hash-inside"}
+
 
 @click.command(
     epilog="Examples: conntap collect ipfix://0.0.0.0:4739 --json · conntap collect ipfix:flows.ipfix 'dport 443'"
@@ -41,15 +44,19 @@ def collect(
     """
     from conntap.cli.output import make_formatter
     from conntap.cli.stream import Stream
+    from conntap.collector import open_collector
 
     logged, output = take_log_options(options)
     if logged["to"] or logged["config"]:
+        if count is not None:
+            raise click.UsageError("--count goes with rows on stdout, not with a log")
         log_collected(io, words, logged, duration=duration, summary=summary)
         return
+    refuse_log_options(logged)
     places, where = places_and_filter(words)
     formatter = make_formatter(io, **output)
     stream = Stream(io, count=count, duration=duration, summary=summary)
-    with stream, open_places(places, where) as collector:
+    with stream, open_collector(places, where) as collector:
         tell_places(io, collector)
         try:
             if collector.live:
@@ -72,6 +79,17 @@ def take_log_options(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str,
         {name: value for name, value in options.items() if name not in look},
         {name: value for name, value in options.items() if name in look},
     )
+
+
+def refuse_log_options(options: dict[str, Any]) -> None:
+    """What only a log has is not passed over in silence.
+
+    Raises:
+        click.UsageError: one of its options is said, and no log was asked for.
+    """
+    for name, value in options.items():
+        if value:
+            raise click.UsageError(f"--{OPTION_OF.get(name, name.replace('_', '-'))} goes with --to")
 
 
 def log_collected(
@@ -101,23 +119,6 @@ def places_and_filter(words: Sequence[str]) -> tuple[list[str], str]:
     if not number:
         raise click.UsageError(f"'{words[0]}' is no place where records come in: say ipfix://0.0.0.0:4739")
     return list(words[:number]), " ".join(words[number:])
-
-
-def open_places(places: Sequence[str], where: str) -> Collector:
-    """Open what the command names.
-
-    Raises:
-        UsageError: a place is none, or a file cannot be read.
-    """
-    from conntap.collector import Collector
-    from conntap.errors import RecordingError, UsageError
-
-    try:
-        return Collector(*places, where=where)
-    except FileNotFoundError as error:
-        raise UsageError(f"{error.filename}: {error.strerror}") from error
-    except RecordingError as error:
-        raise UsageError(str(error), hint=error.hint) from error
 
 
 def tell_places(io: IO, collector: Collector) -> None:

@@ -46,7 +46,7 @@ def run_logger(
     source: Source | None = None
     with Signals() as signals:
         while True:
-            pipeline = open_logger(io, settings, source)
+            pipeline = open_logger(io, settings, source, notifier)
             new: LogConfig | None = None
             kept = False
             try:
@@ -71,6 +71,7 @@ class Signals:
     def __init__(self) -> None:
         self.stop = threading.Event()
         self.reload = False
+        self.hurry = threading.Event()
         self._before: list[tuple[int, Any]] = []
 
     def __enter__(self) -> Signals:
@@ -79,6 +80,7 @@ class Signals:
                 raise KeyboardInterrupt
             self.reload = False
             self.stop.set()
+            self.hurry.set()
 
         def again(_number: int, _frame: object) -> None:
             self.reload = True
@@ -94,14 +96,16 @@ class Signals:
             signal.signal(number, handler)
 
 
-def open_logger(io: IO, settings: LogConfig, source: Source | None) -> Pipeline:
+def open_logger(io: IO, settings: LogConfig, source: Source | None, notifier: Notifier) -> Pipeline:
     """Make the logger, and say what the kernel will not tell it."""
     from conntap.logger import make_logger
 
     setup = setup_of(io, settings) if settings.source.kind in ("files", "interface") else None
     if settings.source.kind == "kernel" and settings.settings != "ignore":
         look_at_knobs(io, settings)
-    return make_logger(settings, setup=setup, source=source, say=lambda text: io.say(f"note: {text}"))
+    return make_logger(
+        settings, setup=setup, source=source, say=lambda text: io.say(f"note: {text}"), alive=notifier.alive
+    )
 
 
 def setup_of(io: IO, settings: LogConfig) -> Setup | None:
@@ -139,6 +143,7 @@ def work(
     progress = Progress()
     shown = not quiet and sys.stderr.isatty() and not notifier
     try:
+        signals.hurry = pipeline.hurry
         pipeline.start()
         targets = ", ".join(runner.sink.target for runner in pipeline.runners)
         notifier.ready(f"logging to {targets}")
@@ -224,7 +229,7 @@ def sums(pipeline: Pipeline, counters: dict[str, int]) -> str:
         if counters[name]:
             parts.append(f"{counters[name]:,} {words}")
     parts.append(f"lost {counters['lost']:,}" if counters["lost"] else "nothing lost")
-    waiting = count_of(pipeline.runners, "not_sent")
+    waiting = count_of(pipeline.runners, "not_sent") + count_of(pipeline.runners, "left")
     if waiting:
         where = "in the journal" if pipeline.journal is not None else "LOST"
         parts.append(f"{waiting:,} not sent ({where})")

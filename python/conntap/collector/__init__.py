@@ -7,6 +7,6 @@ with Collector("ipfix://0.0.0.0:4739") as collector:
 
 from __future__ import annotations
 
-from conntap.collector.source import Collector
+from conntap.collector.source import Collector, open_collector
 
-__all__ = ["Collector"]
+__all__ = ["Collector", "open_collector"]

@@ -12,15 +12,15 @@ from conntap.collector.connections import Connection, Connections
 from conntap.collector.datagrams import Datagrams
 from conntap.collector.file import MessageFile
 from conntap.collector.place import parse_place
-from conntap.errors import ClosedError, UsageError
+from conntap.errors import ClosedError, KernelError, RecordingError, UsageError
 from conntap.filter import as_filter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from conntap.filter import Filter
 
-__all__ = ["Collector"]
+__all__ = ["Collector", "open_collector"]
 
 #: One wait where nobody says how long, and how often the clock is looked at.
 WAIT_SECONDS: Final = 0.5
@@ -217,3 +217,20 @@ class Collector:
         for opened in (*self.sockets, *self._files):
             opened.close()
         self._selector.close()
+
+
+def open_collector(places: Sequence[str], where: str | Filter = "") -> Collector:
+    """Open what a person has named.
+
+    Raises:
+        UsageError: a place is none, or a file cannot be read.
+        KernelError: an address is taken, or none of ours.
+    """
+    try:
+        return Collector(*places, where=where)
+    except RecordingError as error:
+        raise UsageError(str(error), hint=error.hint) from error
+    except KernelError:
+        raise
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}") from error

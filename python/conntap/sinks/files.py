@@ -28,7 +28,9 @@ FRAME_BYTES: Final = 1 << 20
 #: The longest line that can be told from a file of something else.
 LONGEST_LINE: Final = 1 << 20
 #: What may pass by itself: no room, a limit of the user's, a server that is gone.
-PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENFILE, errno.EMFILE, errno.ESTALE})
+PASSING: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENFILE, errno.EMFILE, errno.ESTALE}
+)
 
 
 class LineFile:

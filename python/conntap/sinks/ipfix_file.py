@@ -174,6 +174,8 @@ class IpfixFileSink(Sink):
         """Go back to before the last write; what was written earlier stays."""
         try:
             os.truncate(self._part, self._size)
+            if self._file is not None:
+                self._file.seek(self._size)
         except OSError:
             return self._failed(error)
         return self._unavailable(error)

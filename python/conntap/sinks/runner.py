@@ -89,6 +89,7 @@ class Runner:
         self._written = 0  # … of the last one that the sink has, flushed or not
         self._unflushed: list[_core.Batch] = []
         self._wanted_safe = 0
+        self._begins_ns: int | None = None
         self._stopping = False
         self._patience = 0.0
         self._opened = threading.Event()
@@ -109,24 +110,36 @@ class Runner:
         self.safe = max(self.receipt, self._spool.last_seq if self._spool else 0)
         self._seen = self.safe
 
-    def offer(self, records: _core.Batch, *, stop: threading.Event | None = None) -> bool:
+    def begins(self, at_ns: int) -> None:
+        """Let the sink know from when on the source tells, before any record."""
+        with self._changed:
+            self._begins_ns = at_ns
+
+    def offer(self, records: _core.Batch, *, timeout: float | None = None) -> bool:
         """Give it records; waits while the queue is full.
 
         Records that it knows to be durable already (after a crash all are told again) are left out.
 
+        Args:
+            records: with higher numbers than any before, or the same ones again.
+            timeout: seconds to wait for room; None until there is some.
+
         Returns:
-            False when *stop* was set before there was room: they are not taken.
+            False when there was no room in time, or the sink has failed: they are not taken.
         """
         last = records.last_seq
         if last <= self._seen:
             return True
         if records.first_seq <= self._seen:
             records = records.after(self._seen)
+        deadline = None if timeout is None else time.monotonic() + timeout
         with self._changed:
             while self._queued >= self._queue_bytes and self.failure is None:
-                if stop is not None and stop.is_set():
+                if deadline is not None and time.monotonic() >= deadline:
                     return False
                 self._changed.wait(0.1)
+            if self.failure is not None:
+                return False
             self._queue.append(records)
             self._queued += records.nbytes
             self._seen = last
@@ -182,12 +195,17 @@ class Runner:
                         next_try, pause = now + pause, min(2 * pause, LAST_PAUSE)
                 self._work()
                 wanted = self.safe < self._wanted_safe <= self._written
-                if not self.away and (wanted or now - flushed >= self._flush_seconds):
+                # One that keeps what it has taken says itself when that is durable.
+                due = now - flushed >= self._flush_seconds and not self.sink.keeps
+                if not self.away and (wanted or due):
                     self._flush()
                     flushed = now
                 if now - ticked >= TICK_SECONDS and not self.away:
                     self._guarded(lambda: self.sink.tick(time.time_ns()))
                     ticked = now
+                    if self.sink.keeps and self.sink.durable > self.receipt:
+                        self.receipt = self.sink.durable
+                        self.safe = max(self.safe, self.receipt)
                 with self._changed:
                     if self._stopping and (self._is_done() or time.monotonic() > self._patience):
                         break
@@ -254,6 +272,9 @@ class Runner:
         return True
 
     def _give(self, wanted: _core.Batch, refused: int, last_seq: int) -> None:
+        if self._begins_ns is not None:
+            self.sink.begins(self._begins_ns)
+            self._begins_ns = None
         if len(wanted):
             self.sink.write(wanted)
         if refused:

@@ -108,10 +108,13 @@ def send_tls(collector: Collector, data: bytes, context: ssl.SSLContext) -> None
     """Send in a thread of its own, since a handshake needs both."""
 
     def send() -> None:
-        with suppress(OSError):  # the collector's counters say what went wrong
-            with connect(collector) as raw, context.wrap_socket(raw, server_hostname="localhost") as exporter:
-                exporter.sendall(data)
-                exporter.recv(1)  # TLS 1.3 tells a refusal only to who reads; otherwise until we are done
+        with (
+            suppress(OSError),  # the collector's counters say what went wrong
+            connect(collector) as raw,
+            context.wrap_socket(raw, server_hostname="localhost") as exporter,
+        ):
+            exporter.sendall(data)
+            exporter.recv(1)  # TLS 1.3 tells a refusal only to who reads; otherwise until we are done
 
     threading.Thread(target=send, daemon=True).start()
 

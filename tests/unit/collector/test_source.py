@@ -88,6 +88,15 @@ def test_nothing_comes_in_time():
         assert (collector.live, collector.ended) == (True, False)
 
 
+def test_every_counter_is_explained(root, tmp_path):
+    path = tmp_path / "a.ipfix"
+    path.write_bytes(tiny(0, 1))
+    text = (root / "docs/collect.md").read_text()
+    for places in (["ipfix://127.0.0.1:0", "ipfix://127.0.0.1:0?transport=tcp"], [f"ipfix:{path}"]):
+        with Collector(*places) as collector:
+            assert not [name for name in collector.counters if f"`{name}`" not in text]
+
+
 def test_files_and_sockets_are_not_mixed(tmp_path):
     path = tmp_path / "a.ipfix"
     path.write_bytes(tiny(0, 1))

@@ -3,7 +3,7 @@
 //! A column allocates nothing until a row has its field; what no row of a batch has costs nothing.
 //! [`visit`] knows where each field comes from, and writes JSON too; [`fields`] is made from schema/fields.toml.
 
-mod column;
+pub(crate) mod column;
 pub mod fields;
 pub mod visit;
 
@@ -31,6 +31,8 @@ pub enum Type {
     U32,
     U64,
     I32,
+    /// Signed, in segments of a ledger only.
+    I64,
     /// Nanoseconds since the epoch, i64.
     Time,
     /// 16 bytes, IPv4 mapped.
@@ -145,6 +147,7 @@ impl Columns {
             Type::U32 => u32s.next(),
             Type::U64 => u64s.next(),
             Type::I32 => i32s.next(),
+            Type::I64 => None,
             Type::Time => times.next(),
             Type::Address => addresses.next(),
             Type::Labels => labels.next(),

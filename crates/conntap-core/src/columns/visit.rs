@@ -277,6 +277,13 @@ fn visit_expectation(expectation: &Expectation<'_>, to: &mut impl Visitor) {
 /// `{"40":"0011","1.2.77":"ff"}`
 #[cold]
 fn unknown(found: Unknowns<'_>, to: &mut impl Visitor) {
+    if let Some(text) = unknown_json(found) {
+        to.json(Field::Unknown, &text);
+    }
+}
+
+/// Attributes without a field as a JSON object; None where there is none.
+pub(crate) fn unknown_json(found: Unknowns<'_>) -> Option<String> {
     let mut out = String::from("{");
     for attribute in found {
         let path: Vec<String> = attribute.path().iter().map(u16::to_string).collect();
@@ -285,10 +292,8 @@ fn unknown(found: Unknowns<'_>, to: &mut impl Visitor) {
         }
         out.push_str(&format!("\"{}\":\"{}\"", path.join("."), hex(attribute.payload)));
     }
-    if out.len() > 1 {
-        out.push('}');
-        to.json(Field::Unknown, &out);
-    }
+    out.push('}');
+    (out.len() > 2).then_some(out)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -17,6 +17,7 @@ mod explain;
 mod lex;
 mod parse;
 mod reduce;
+mod sql;
 mod values;
 mod words;
 
@@ -26,6 +27,7 @@ pub use asm::Insn;
 pub use bpf::Program;
 pub use dump::{DumpPlan, Quirks};
 pub use error::FilterError;
+pub use sql::SqlError;
 
 use crate::model::{Content, Kind};
 use crate::wire::Message;
@@ -135,6 +137,11 @@ impl Filter {
     #[must_use]
     pub fn expectation_dump_plan(&self) -> DumpPlan {
         dump::expectations(&self.node)
+    }
+
+    /// A condition in SQL over the columns of a ledger's segments, which holds for the records that pass.
+    pub fn sql(&self) -> Result<String, SqlError> {
+        sql::condition(&self.node)
     }
 
     /// What runs in the kernel and what here, in several lines of words.

@@ -9,6 +9,7 @@ mod entry;
 mod flush;
 pub mod lines;
 mod record;
+pub mod segment;
 mod table;
 mod until;
 

@@ -1,0 +1,1 @@
+"""The embedded ledger: records as sorted Parquet segments, and answers from them."""

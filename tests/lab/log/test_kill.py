@@ -27,7 +27,8 @@ def test_kill_at_random_moments(
 ) -> None:
     """Some die before they listen, some while they compare with the table, some at work."""
     seed = random.randrange(1 << 32)
-    moments = [round(random.Random(seed).uniform(0.05, 1.6), 3) for _ in range(kills)]
+    dice = random.Random(seed)
+    moments = [round(dice.uniform(0.05, 1.6), 3) for _ in range(kills)]
     print(f"seed {seed}, seconds from start to kill: {moments}")
     file = tmp_path / "records.jsonl"
     words = ("udp", "--to", f"jsonl:{file}", "--state", str(tmp_path), *options)

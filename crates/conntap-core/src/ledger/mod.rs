@@ -133,7 +133,8 @@ impl Ledger {
 
     fn row(&mut self, row: &Row, message: &Message<'_>, content: &Content<'_>, out: &mut Batch) {
         // A record of ours, out of a journal: what came of its row, and of the time that went by, stands beside it there.
-        if !is_finished(content) {
+        // While a snapshot is taken over no time goes by: nobody hears what is made of it.
+        if row.kind != Kind::Open && !is_finished(content) {
             if !self.missing.is_empty() {
                 self.tell_missing(row.received_ns, out);
             }
@@ -284,7 +285,9 @@ impl Ledger {
         self.table.hide(place, hash);
         if let Some(held) = self.table.get_mut(place) {
             held.superseded = true;
-            held.missing_ns = until_ns.max(held.seen_ns);
+            if held.missing_ns == 0 {
+                held.missing_ns = until_ns.max(held.seen_ns); // a dump that did not show it says more
+            }
         }
         if !self.missing.contains(&place) {
             self.missing.push(place);

@@ -112,6 +112,18 @@ impl Entry {
         }
     }
 
+    /// Is that NEW event, which has its tuple and id, its own? A dump may tell of a flow first; `dumping`: one does.
+    pub fn begins_with(&mut self, new: &Self, dumping: bool) -> bool {
+        match self.start_from {
+            From::Kernel => self.can_be(new) && (dumping || new.start_from != From::Received),
+            From::Seen if dumping => {
+                self.start_ns = self.start_ns.min(new.start_ns);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Is an address or port translated?
     #[inline]
     pub fn is_translated(&self) -> bool {

@@ -70,6 +70,7 @@ pub struct Ledger {
     flush: Flush,
     /// A dump is under way: flows of an earlier generation have not been seen in it.
     generation: u8,
+    dumping: bool,
     found_by_dump: u64,
     counters: Counters,
 }
@@ -85,6 +86,7 @@ impl Ledger {
             missing: Vec::new(),
             flush: Flush::default(),
             generation: 0,
+            dumping: false,
             found_by_dump: 0,
             counters: Counters::default(),
         }
@@ -156,12 +158,17 @@ impl Ledger {
 
     fn began(&mut self, row: &Row, message: &Message<'_>, flow: &Flow<'_>, out: &mut Batch) {
         let Some(mut entry) = Entry::of(row, flow, self.generation) else { return self.refuse() };
-        self.counters.new = self.counters.new.saturating_add(1);
         let hash = self.table.hash(&entry.orig, entry.id);
         if let Some(place) = self.table.find(hash, &entry.orig, entry.id) {
+            let dumping = self.dumping;
+            if self.table.get_mut(place).is_some_and(|held| held.begins_with(&entry, dumping)) {
+                self.counters.new_known = self.counters.new_known.saturating_add(1);
+                return; // it waited in the socket while the dump told of it
+            }
             // The old one's end has not been seen yet: it lies before this beginning.
             self.lose_sight(place, hash, entry.seen_ns);
         }
+        self.counters.new = self.counters.new.saturating_add(1);
         entry.flow_id = self.table.flow_id(hash, entry.start_ns);
         self.bind(row, message, flow, &entry, out);
         self.table.insert(hash, entry);
@@ -298,6 +305,7 @@ impl Ledger {
     /// fed between them.
     pub fn begin_dump(&mut self) {
         self.generation = self.generation.wrapping_add(1);
+        self.dumping = true;
         self.found_by_dump = 0;
     }
 
@@ -316,6 +324,7 @@ impl Ledger {
     /// `after_ns`: up to here no end can have been missed. `before_ns`: when the dump began. Writes a
     /// [`Cause::Reconcile`] row.
     pub fn end_dump(&mut self, after_ns: i64, before_ns: i64, out: &mut Batch) {
+        self.dumping = false;
         let gone: Vec<u32> = self.table.places().filter(|place| self.is_gone(*place, before_ns)).collect();
         for place in &gone {
             if let Some(held) = self.table.get_mut(*place) {

@@ -10,8 +10,10 @@ use crate::wire::constants::*;
 /// What a ledger counts. Each loss has a name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// NEW events.
+    /// NEW events of flows that were not known.
     pub new: u64,
+    /// NEW events of flows that a dump had shown before.
+    pub new_known: u64,
     pub updates: u64,
     /// DESTROY events of flows that were open.
     pub ended: u64,
@@ -43,9 +45,10 @@ pub struct Counters {
 impl Counters {
     /// All of them by name.
     #[must_use]
-    pub fn all(&self) -> [(&'static str, u64); 16] {
+    pub fn all(&self) -> [(&'static str, u64); 17] {
         [
             ("new", self.new),
+            ("new_known", self.new_known),
             ("updates", self.updates),
             ("ended", self.ended),
             ("ended_unannounced", self.ended_unannounced),

@@ -32,8 +32,8 @@ WAIT_SECONDS = 0.2
 CLOCK_STEP_NS = 500_000_000
 #: At least so long between two comparisons with a dump, seconds.
 RECONCILE_SECONDS = 2.0
-#: Events of several processors may come out of order by so much.
-DISORDER_NS = 10_000_000
+#: Events of several processors come out of order: one that is preempted between an end and its message by some 10 ms.
+DISORDER_NS = 250_000_000
 #: Rows at the end of a batch that are asked up to when all is told.
 LAST_ROWS = 64
 #: How long the logger is held up before it looks around, seconds.

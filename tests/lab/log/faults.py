@@ -215,6 +215,7 @@ class Load:
             open("/proc/sys/net/netfilter/nf_conntrack_udp_timeout", "w", encoding="ascii") as timeout,
         ):
             while not self._stop.is_set():
+                timeout.seek(0)  # elsewhere the kernel takes nothing
                 timeout.write(f"{self._random.choice(self._timeouts)}\n")
                 timeout.flush()
                 due = int((time.monotonic() - began) * per_second)

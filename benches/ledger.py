@@ -105,7 +105,7 @@ def written(left: Path | None, flows: int) -> tuple[int, int]:
         return found
     size = left.stat().st_size
     with left.open("rb") as file:
-        lines = sum(1 for line in file if b'"kind"' in line or line.strip())
+        lines = sum(1 for _ in file)
     left.unlink()
     return size, lines
 

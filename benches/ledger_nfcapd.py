@@ -63,7 +63,7 @@ def measure(recording: Path, flows: int) -> dict[str, Any]:
             collector = Nfcapd(folder / str(number), *options)
             try:
                 target = f"ipfix://127.0.0.1:{collector.port}?transport=udp&nat_events=no"
-                subprocess.run([conntap(), "log", str(recording), "--quiet", "--to", target], check=True, stderr=-3)
+                subprocess.run([conntap(), "log", str(recording), "--quiet", "--to", target], check=True, stderr=subprocess.DEVNULL)
                 wait_for(lambda: not heard(collector.port)[1], "nfcapd to catch up")
             finally:
                 collector.stop()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "DEADLINE_S", "LINK", "RULES", "cpu_ns", "drained", "empty_table", "entries", "flood", "listener_inode", "prepare",
+    "DEADLINE_S", "LINK", "RULES", "cpu_ns", "drained", "empty_table", "entries", "evict", "flood", "listener_inode", "prepare",
     "socket_of", "wait_for",
 ]  # fmt: skip
 
@@ -62,6 +62,19 @@ def empty_table() -> None:
     """Delete all entries, and wait until they are gone."""
     subprocess.run([conntap("conntap-conntrack"), "-F"], stderr=subprocess.DEVNULL, check=True)
     wait_for(lambda: entries() == 0, "the table to be empty")
+
+
+def evict() -> None:
+    """Wait until all entries have gone: a dump takes those away that have expired, sooner than the kernel's collector."""
+
+    def gone() -> bool:
+        time.sleep(0.2)
+        subprocess.run(
+            [conntap("conntap-conntrack"), "-L"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True
+        )
+        return entries() == 0
+
+    wait_for(gone, "the entries to expire")
 
 
 def entries() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benches import data
@@ -53,6 +54,12 @@ class Nfcapd:
         return sum(1 for line in self.ask("-o", "fmt:%pr", where).splitlines() if line.strip())
 
 
+def caught_up(port: int) -> bool:
+    """Its queue is empty."""
+    found = heard(port)
+    return found is not None and found[1] == 0
+
+
 def measure(recording: Path, flows: int) -> dict[str, Any]:
     """Send the recording's flows, as IPFIX over UDP without NAT events, and see what is stored."""
     if shutil.which("nfcapd") is None or shutil.which("nfdump") is None:
@@ -63,8 +70,10 @@ def measure(recording: Path, flows: int) -> dict[str, Any]:
             collector = Nfcapd(folder / str(number), *options)
             try:
                 target = f"ipfix://127.0.0.1:{collector.port}?transport=udp&nat_events=no"
-                subprocess.run([conntap(), "log", str(recording), "--quiet", "--to", target], check=True, stderr=subprocess.DEVNULL)
-                wait_for(lambda: not heard(collector.port)[1], "nfcapd to catch up")
+                subprocess.run(
+                    [conntap(), "log", str(recording), "--quiet", "--to", target], check=True, stderr=subprocess.DEVNULL
+                )
+                wait_for(partial(caught_up, collector.port), "nfcapd to catch up")
             finally:
                 collector.stop()
             stored = collector.flows()

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "DEADLINE_S", "LINK", "RULES", "cpu_ns", "drained", "empty_table", "entries", "evict", "flood", "listener_inode", "prepare",
-    "socket_of", "wait_for",
+    "DEADLINE_S", "LINK", "RULES", "SYSCTL", "cpu_ns", "drained", "empty_table", "entries", "evict", "flood",
+    "listener_inode", "prepare", "socket_of", "wait_for",
 ]  # fmt: skip
 
 SYSCTL = Path("/proc/sys/net/netfilter")
@@ -41,7 +41,8 @@ def prepare(*, rules: str = RULES, link: str = LINK, acct: bool = False) -> None
     """Make the link and the rules of this namespace; entries live a second and tell their times."""
     subprocess.run(["ip", "-batch", "-"], input=link, text=True, check=True)
     subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
-    for name, value in (("udp_timeout", 1), ("timestamp", 1), ("acct", int(acct))):
+    settings = {"udp_timeout": 1, "timestamp": 1, "acct": int(acct)} | ({"events": 1} if acct else {})
+    for name, value in settings.items():
         (SYSCTL / f"nf_conntrack_{name}").write_text(str(value))
 
 
@@ -65,7 +66,7 @@ def empty_table() -> None:
 
 
 def evict() -> None:
-    """Wait until all entries have gone: a dump takes those away that have expired, sooner than the kernel's collector."""
+    """Wait until all entries have gone; a dump takes those away that have expired, before the kernel's collector does."""
 
     def gone() -> bool:
         time.sleep(0.2)

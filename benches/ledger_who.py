@@ -20,6 +20,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benches import data
+from benches.figures import spread as figure
+
 SEGMENT = 10_000_000
 RATE = 10_000
 #: 2026-11-02 00:00 UTC.
@@ -133,8 +136,8 @@ def spread(values: list[float]) -> str:
     return f"median {values[len(values) // 2]:.0f} ms, {values[0]:.0f} to {values[-1]:.0f}"
 
 
-def measure(directory: Path, records: int, rounds: int) -> None:
-    """Ask for flows that are there and for such that are not, in a new process each time."""
+def measure(directory: Path, records: int, rounds: int) -> dict[str, Any]:
+    """Ask for flows that are there, in a new process each time; milliseconds, those of `--help` beside."""
     import duckdb
 
     draw = random.Random(7)
@@ -146,6 +149,7 @@ def measure(directory: Path, records: int, rounds: int) -> None:
     help_ = [run("--help")[0] for _ in range(rounds)]
     print(f"conntap --help, warm: {spread(help_)}")
     base = sorted(help_)[len(help_) // 2]
+    figures: dict[str, Any] = {"records": records, "help_ms": figure(help_), "questions": {}}
 
     def ask(address: int, port: int, protocol: int, moment: int) -> tuple[float, subprocess.CompletedProcess[str]]:
         where = f"{'.'.join(str(byte) for byte in address.to_bytes(4, 'big'))}:{port}"
@@ -168,6 +172,7 @@ def measure(directory: Path, records: int, rounds: int) -> None:
             if "there" in name:
                 assert any(found["sure"] for found in answer["candidates"]), (question, answer)
             took.append(cost)
+        figures["questions"][name] = {"ms": figure(took), "beyond_ms": figure([one - base for one in took])}
         print(f"who, {name}: {spread(took)}; beyond --help: {sorted(took)[len(took) // 2] - base:.0f} ms")
 
     table("there, page cache warm", picks)
@@ -177,11 +182,12 @@ def measure(directory: Path, records: int, rounds: int) -> None:
     table("there, the ledger's files cold (posix_fadvise)", picks, cold="files")
     print(f"the whole machine's page cache dropped by: {forget(directory)}")
     table("there, the whole page cache cold but for `--help`", picks, cold="machine")
+    return figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("directory", type=Path, nargs="?", default=Path("/work/bench-data/ledger"))
+    parser.add_argument("directory", type=Path, nargs="?", default=data.folder() / "who")
     parser.add_argument("--records", type=int, default=100_000_000)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--make", action="store_true", help="only make the ledger")

@@ -51,7 +51,8 @@ class Nfcapd:
 
     def count(self, where: str) -> int:
         """Flows that match a filter of nfdump's."""
-        return sum(1 for line in self.ask("-o", "fmt:%pr", where).splitlines() if line.strip())
+        lines = self.ask("-o", "fmt:%pr", where).splitlines()
+        return sum(1 for line in lines if line.strip() and not line.startswith("No match"))
 
 
 def caught_up(port: int) -> bool:

@@ -77,6 +77,8 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
                     runs[name].append(run(chosen[name], folder, seconds, rate))
         figures["cost"] = {name: costs(found, runs, chosen[name]) for name, found in runs.items() if found}
         for name, program in chosen.items():
+            if not program.compared:
+                continue
             found = run(program, folder, plan["loss_seconds"], plan["loss_rate"], probing=True, patient=plan["patient"])
             figures["loss"][name] = {"kind": program.kind, "notes": program.notes, **found}
     return figures

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from benches.ledger_nfcapd import Nfcapd
 from benches.loggers_probe import PING, SIX
-from benches.process import conntap
+from benches.process import conntap, tool
 from conntap.store.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ __all__ = ["PUBLIC", "Program", "missing", "programs"]
 PUBLIC = "203.0.113.7"
 PATH = "/usr/local/bin:/usr/bin:/usr/sbin:/sbin"
 ULOGD_LIBRARIES = "/usr/lib/x86_64-linux-gnu/ulogd"
+PINGED = re.compile(rb'"icmp"|"orig.ip.protocol": ?1,')
 FLOOD = re.compile(rb'"198\.1[89]\.')
 
 ULOGD = """\
@@ -76,6 +77,7 @@ class Program:
         seen: records of the flood, and what is known of NAT, ICMP and IPv6, in what was written.
         receiver: where it sends to.
         against: the program that its cost is compared with.
+        compared: it is a row of the comparison.
         costs: its CPU is measured in the modest flood.
         captures: packets instead of the kernel's events.
         settle: seconds until it has sent what it holds.
@@ -89,6 +91,7 @@ class Program:
     seen: Callable[[Path, Any], dict[str, Any]]
     receiver: Callable[[Path], Any]
     against: str = ""
+    compared: bool = True
     costs: bool = True
     captures: bool = False
     settle: float = 0.0
@@ -160,6 +163,11 @@ def programs(_folder: Path) -> list[Program]:
             notes=silent,
         ),
         Program(
+            name="floor: receive, count, discard", kind="conntrack events → nowhere", needs=(),
+            command=lambda place, _: [tool(), "listen-floor", "--summary", str(place / "floor.json")],
+            seen=in_floor, receiver=nobody, compared=False,
+        ),
+        Program(
             name="softflowd → nfcapd", kind="packets of the outside interface → IPFIX over UDP → nfcapd",
             needs=("softflowd", "nfcapd", "nfdump"), command=softflowd, seen=in_nfcapd, receiver=nfcapd, captures=True,
             settle=5.0, notes=packets,
@@ -200,18 +208,18 @@ class Collector:
             self.nfcapd.stop()
 
 
-def in_nfcapd(_place: Path, receiver: Collector) -> dict[str, Any]:
+def in_nfcapd(place: Path, receiver: Collector) -> dict[str, Any]:
     """Ask nfdump; flows of the flood are UDP to 198.18.0.0/15."""
     store = receiver.nfcapd
     flows = store.flows()
-    extra = store.count(f"ip {PING}") + store.count(f"ip {SIX}")
+    pings, six = store.count(f"proto icmp and ip {PING}"), store.count(f"ip {SIX}")
     return {
-        "recorded": flows - extra,
+        "recorded": flows - pings - six,
         "bytes_a_flow": store.bytes() / max(1, flows),
-        "icmp": store.count(f"proto icmp and ip {PING}") > 0,
-        "ipv6": store.count(f"ip {SIX}") > 0,
-        "nat": store.count(f"src nat ip {PUBLIC}") > 0
-        or PUBLIC in store.ask("-c", "1", "-o", "json", "src ip 10.9.0.1"),
+        "icmp": pings > 0,
+        "ipv6": six > 0,
+        "nat": PUBLIC in store.ask("-c", "1", "-o", "json", "proto udp and src ip 10.9.0.1"),
+        **told(place),
     }
 
 
@@ -221,9 +229,10 @@ def in_lines(place: Path, _receiver: Any) -> dict[str, Any]:
     found = {"icmp": False, "ipv6": False, "nat": False}
     with (place / "flows.jsonl").open("rb") as file:
         for line in file:
-            if PING.encode() in line or SIX.encode() in line:
-                found["icmp"] |= PING.encode() in line
-                found["ipv6"] |= SIX.encode() in line
+            if SIX.encode() in line:
+                found["ipv6"] = True
+            elif PINGED.search(line):
+                found["icmp"] = True
             elif FLOOD.search(line):
                 recorded += 1
                 size += len(line)
@@ -251,6 +260,11 @@ def in_ledger(place: Path, _receiver: Any) -> dict[str, Any]:
         "nat": nat > 0,
         **told(place),
     }
+
+
+def in_floor(place: Path, _receiver: Any) -> dict[str, Any]:
+    """DESTROY events that were counted."""
+    return {"recorded": json.loads((place / "floor.json").read_text())["kinds"].get("DESTROY", 0)}
 
 
 def told(place: Path) -> dict[str, Any]:

@@ -168,13 +168,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--timestamps", action="store_true", help="entries with start times")
     parser.add_argument("--output", default=str(process.ROOT / "docs" / "benchmarks.md"), metavar="FILE")
     parser.add_argument("--generate", action="store_true", help="make the ledger that `who` needs (minutes, 1 GB)")
-    parser.add_argument(
-        "--ledger-parts", metavar="NAMES", help="of section ledger only these: pipeline,ipfix,memory,size"
-    )
+    parser.add_argument("--ledger-parts", metavar="NAMES", help="of ledger only these: pipeline,ipfix,memory,size")
     parser.add_argument("--add", metavar="FILE", help="take the other sections from FILE, and put these into it")
-    parser.add_argument(
-        "--write", action="store_true", help="write the report although only some sections were measured"
-    )
+    parser.add_argument("--write", action="store_true", help="write the report also for some sections only")
     parser.add_argument("--json", metavar="FILE", help="all figures, as JSON")
     return parser
 

@@ -31,6 +31,10 @@ HOW = """\
   flood, and are in what was written.
 - conntap: as `conntap log --to …` is. ulogd2: stacks NFCT,IP2STR,JSON and NFCT,IPFIX, its table large enough; once with
   a buffer of 128 MiB and reliable=1, once as it comes. softflowd: on the outside interface, timeouts of one second.
+- Every flow of the floods is one packet. softflowd works by packet, the others by flow: with longer flows its CPU grows
+  and theirs does not; the kernel's copy of the packets for it is on the sender's account.
+- bytes a flow: of these floods, whose flows differ little; realistic ones are above.
+- ICMP: there is a record of that protocol; what of it is told is another matter (ulogd2's IPFIX has no type).
 - ulogd2 sends an IPFIX message only when it is full, and stopping does not send the last one: a few flows are missing.
 - softflowd sees packets behind the translation, so it knows no inside address there (and no outside one inside).
 """
@@ -42,7 +46,7 @@ def render(figures: dict[str, Any]) -> str:
     rows = [row(name, found, loggers["cost"].get(name)) for name, found in loggers["loss"].items()]
     rows += [(name, f"skipped: {reason}", *["—"] * 7) for name, reason in loggers["skipped"].items()]
     head = (
-        "program", "from what to what", "created", "recorded (m)", "lost (m)", "CPU µs a flow (m)", "bytes a flow (m)",
+        "program", "from what to what", "created (events/s)", "recorded (m)", "lost (m)", "CPU µs a flow (m)", "bytes a flow (m)",
         "NAT / ICMP / IPv6 (m)", "says its losses",
     )  # fmt: skip
     lines = [HEAD, *table_lines(head, rows)]
@@ -65,7 +69,7 @@ def row(name: str, found: dict[str, Any], cost: dict[str, Any] | None) -> tuple[
     return (
         name,
         found["kind"],
-        f"{found['created']:,}",
+        f"{found['created']:,} ({2 * found['flows_a_second']:,.0f})",
         f"{found['recorded']:,}",
         f"{found['lost']:,} ({found['lost'] / found['created']:.1%})",
         spread_text(cost["cpu_us_a_flow"]) if cost else "—",

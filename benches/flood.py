@@ -66,7 +66,7 @@ def empty_table() -> None:
 
 
 def evict() -> None:
-    """Wait until all entries have gone; a dump takes those away that have expired, before the kernel's collector does."""
+    """Wait until all entries have gone; a dump deletes those that have expired."""
 
     def gone() -> bool:
         time.sleep(0.2)

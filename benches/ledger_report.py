@@ -87,9 +87,11 @@ def sections(figures: Figures) -> list[str]:
         lines += [
             "## The logger under a long flood",
             "",
-            f"{live['created']:,} flows in {live['seconds']:.0f} s; {live['cpu_us_a_flow']:.2f} µs of CPU a flow (all threads, kernel and user,",
-            f"NEW and DESTROY); {live['bytes_a_flow']:.1f} bytes a flow in segments (a flood's flows differ little); the journal",
-            f"took {live['journal_peak_mib']:.0f} MiB at most; the kernel's drop counter: {live['overruns']:,}; stalls: {live['stalls']:,}.",
+            f"{live['created']:,} flows in {live['seconds']:.0f} s, NEW and DESTROY of each;",
+            f"{live['cpu_us_a_flow']:.2f} µs of CPU a flow (all threads, kernel and user);",
+            f"{live['bytes_a_flow']:.1f} bytes a flow in segments (a flood's flows differ little);",
+            f"the journal took {live['journal_peak_mib']:.0f} MiB at most;",
+            f"the kernel's drop counter: {live['overruns']:,}; stalls: {live['stalls']:,}.",
             "",
         ]  # fmt: skip
     if loggers := figures.get("loggers"):

@@ -1,4 +1,4 @@
-"""`conntap log --to parquet:` under a long flood: is every connection recorded, does memory stay, what does a flow cost?
+"""`conntap log --to parquet:` under a long flood: is all recorded, does memory stay, what does a flow cost?
 
 The flood is that of `events`: UDP packets of new tuples into a link without carrier, entries live one second. It ends,
 the table empties itself, the logger is told to stop: what was created must be in its books and in the segments.

@@ -133,8 +133,8 @@ def programs(_folder: Path) -> list[Program]:
 
     json_stack, ipfix_stack = "ct1:NFCT,ip2str1:IP2STR,json1:JSON", "ct1:NFCT,ipfix1:IPFIX"
     said = {"says its losses": "yes: GAP records in the log, counters"}
-    silent = {"says its losses": "no: one line in its own log file, nothing in the records"}
-    packets = {"says its losses": "no: a counter on its control socket"}
+    silent = {"says its losses": "no: its records have no place for them"}
+    packets = {"says its losses": "not in its records; softflowctl tells what libpcap dropped"}
     return [
         Program(
             name="conntap, jsonl:", kind="conntrack events → JSON lines", needs=(), command=ours("jsonl:{place}/flows.jsonl"),

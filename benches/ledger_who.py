@@ -17,11 +17,13 @@ import random
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from benches import data
 from benches.figures import spread as figure
+from conntap.store.manifest import SegmentEntry, Writer
 
 SEGMENT = 10_000_000
 RATE = 10_000
@@ -104,11 +106,14 @@ def make(directory: Path, records: int) -> None:
                 flush=True,
             )
         lines.append(json.loads(note.read_text()))
-    (directory / "journal").mkdir(exist_ok=True)
-    until = BEGIN + records * (1_000_000_000 // RATE)
-    with (directory / "manifest.jsonl").open("w") as file:
-        for line in lines:
-            file.write(json.dumps({"began_ns": BEGIN, "until_ns": until, "segment": line}) + "\n")
+    (directory / "manifest.jsonl").unlink(missing_ok=True)
+    manifest = Writer(directory, at_ns=BEGIN)
+    manifest.append({"type": "session", "event": "start", "at_ns": BEGIN})
+    for line in lines:
+        known = {one.name for one in fields(SegmentEntry)}
+        entry = {key: value for key, value in line.items() if key in known}
+        manifest.segment(SegmentEntry(line["path"], cls="nat", level=2, bytes=line["size"], **entry), at_ns=BEGIN)
+    manifest.close()
 
 
 def forget(directory: Path) -> str:

@@ -226,7 +226,7 @@ class TestOptions:
         exporter = _core.IpfixExporter(extended=True)
         for (_, number), template in read(exporter.templates(), exporter.statistics()).templates.items():
             assert number >= 256
-            used |= {key[1] for key in template.keys() if isinstance(key, tuple) and key[0] == OURS}
+            used |= {key[1] for key in list(template.keys()) if isinstance(key, tuple) and key[0] == OURS}
         assert used == set(described)
 
     def test_statistics(self):

@@ -147,9 +147,9 @@ def columns_of_flows() -> dict[str, str]:
         "start_ns": "make_timestamp_ns(start_ns)",
         "stop_ns": "CASE WHEN kind <> 3 THEN make_timestamp_ns(start_ns + duration_ns) END",
         "stop_after_ns": "make_timestamp_ns(stop_after_ns)",
-        # When the record was made: the end, or up to when it is told of.
-        "last_ns": "make_timestamp_ns(start_ns + coalesce(duration_ns, 0))",
-        "duration": "duration_ns / 1e9",
+        # When the record was made: the end, or up to when it is told of; of an open one the beginning.
+        "last_ns": "make_timestamp_ns(start_ns + CASE WHEN kind <> 3 THEN coalesce(duration_ns, 0) ELSE 0 END)",
+        "duration": "CASE WHEN kind <> 3 THEN duration_ns / 1e9 END",
         "end_reason": word("end_reason", REASONS),
     }
     for name in ("orig_packets", "orig_bytes", "reply_packets", "reply_bytes"):

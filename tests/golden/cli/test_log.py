@@ -32,6 +32,12 @@ def test_a_recording_becomes_records(tmp_path):
     assert sorted({record["kind"] for record in records}) == ["BINDING", "FLOW", "GAP"]
 
 
+def test_a_second_run_goes_on_behind_the_first(tmp_path):
+    for _ in range(2):
+        assert conntap("log", SAMPLES, "--to", f"jsonl:{tmp_path}/out.jsonl").returncode == 0
+    assert [record["seq"] for record in lines(tmp_path / "out.jsonl")] == list(range(1, 15))
+
+
 def test_packets_go_through_the_engine(tmp_path):
     done = conntap(
         "log", PACKETS, "--helper", "ftp", "--masquerade", "203.0.113.1", "--to", "jsonl:-", "--bindings", "nat"

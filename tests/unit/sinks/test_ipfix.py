@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from itertools import pairwise
 
 import pytest
 
@@ -71,7 +72,7 @@ class TestUdp:
         assert len(sent) == 5  # the first of them was the opening's: not counted here
         assert sent[0] in {1, 2}
         assert sent[1] - sent[0] == 2
-        assert [later - earlier for earlier, later in zip(sent[1:], sent[2:], strict=False)] == [60, 60, 60]
+        assert [later - earlier for earlier, later in pairwise(sent[1:])] == [60, 60, 60]
 
     def test_a_form_that_is_seen_late_is_announced_before_its_record(self, sending):
         from dataclasses import replace
@@ -118,8 +119,7 @@ class TestUdp:
         port = udp.port
         udp.socket.close()
         with pytest.raises(SinkUnavailableError):
-            for _ in range(2):  # on loopback the first datagram is refused at once
-                sink.write(many(5))
+            sink.write(many(5))  # on loopback a datagram is refused at once
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
             again.bind(("127.0.0.1", port))
             sink.open()
@@ -204,9 +204,14 @@ class TestTcp:
             sink = IpfixSink("ipfix:", host="127.0.0.1", port=where, transport="tcp", timeout=0.2)
             sink.open()
             taken, _ = listener.accept()
-            with taken, pytest.raises(SinkUnavailableError, match=r"not acknowledged|timed out"):
-                sink.write(many(2000))
+            records = many(2000)
+
+            def sent():
+                sink.write(records)
                 sink.flush()
+
+            with taken, pytest.raises(SinkUnavailableError, match=r"not acknowledged|timed out"):
+                sent()
             sink.close()
 
     def test_nobody_listens(self, tcp):

@@ -51,7 +51,7 @@ class Nfcapd:
         while not condition():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, f"not within 20 seconds: {what}"
-            time.sleep(0.01)
+            time.sleep(0.01)  # waits: polls with a deadline
 
     def drained(self) -> None:
         """It has taken what was sent to it from the socket."""

@@ -24,9 +24,10 @@ HOW = """\
 - A generator sends UDP packets, each of a new tuple, whose source is translated (`snat to 203.0.113.7`); entries live
   one second. Created: packets sent whose entry the kernel kept.
 - CPU a flow: the program's own, all threads, kernel and user, from before the flood until its queue is empty
-  ({modest_rate:,} flows/s for {modest_seconds:.0f} s, {logger_rounds} rounds, alternating). A collector behind it does not count.
-- Recorded: {loss_rate:,} flows/s (twice as many events) for {loss_seconds:.0f} s. Counted in what was written: lines, rows of segments,
-  flows in nfcapd's files. What the path to nfcapd loses counts as lost, for it is UDP for all.
+  ({modest_rate:,} flows/s for {modest_seconds:.0f} s, {logger_rounds} rounds, alternating).
+  A collector behind it does not count.
+- Recorded: {loss_rate:,} flows/s (twice as many events) for {loss_seconds:.0f} s.
+  Counted in what was written: lines, rows of segments, flows in nfcapd's files. What the path to nfcapd loses counts as lost, for it is UDP for all.
 - NAT: the inside and the translated address stand in one record. ICMP, IPv6: a ping and a datagram were sent before the
   flood, and are in what was written.
 - conntap: as `conntap log --to …` is. ulogd2: stacks NFCT,IP2STR,JSON and NFCT,IPFIX, its table large enough; once with
@@ -46,8 +47,8 @@ def render(figures: dict[str, Any]) -> str:
     rows = [row(name, found, loggers["cost"].get(name)) for name, found in loggers["loss"].items()]
     rows += [(name, f"skipped: {reason}", *["—"] * 7) for name, reason in loggers["skipped"].items()]
     head = (
-        "program", "from what to what", "created (events/s)", "recorded (m)", "lost (m)", "CPU µs a flow (m)", "bytes a flow (m)",
-        "NAT / ICMP / IPv6 (m)", "says its losses",
+        "program", "from what to what", "created (events/s)", "recorded (m)", "lost (m)", "CPU µs a flow (m)",
+        "bytes a flow (m)", "NAT / ICMP / IPv6 (m)", "says its losses",
     )  # fmt: skip
     lines = [HEAD, *table_lines(head, rows)]
     lines.append(f"{facts['date']}, {facts['kernel']}, {facts['processor']}, conntap {facts['conntap']}.\n")
@@ -55,8 +56,8 @@ def render(figures: dict[str, Any]) -> str:
     if "bytes_a_flow" in stored.get("nfcapd", {}):
         sizes = ", ".join(f"{name} {size:.1f}" for name, size in stored["nfcapd"]["bytes_a_flow"].items())
         lines.append(
-            f"On realistic flows (`benches/ledger_flows.py`) nfcapd takes these bytes a flow: {sizes}; `parquet:` merged "
-            f"{stored['flows']['merged_bytes_a_record']:.1f} for full records and "
+            f"On realistic flows (`benches/ledger_flows.py`) nfcapd takes these bytes a flow: {sizes}; "
+            f"`parquet:` merged {stored['flows']['merged_bytes_a_record']:.1f} for full records and "
             f"{stored['nat']['merged_bytes_a_record']:.1f} for NAT alone (m).\n"
         )
     return "\n".join(lines) + "\n" + HOW.format(**figures["plan"])

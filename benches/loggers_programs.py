@@ -137,8 +137,8 @@ def programs(_folder: Path) -> list[Program]:
     packets = {"says its losses": "not in its records; softflowctl tells what libpcap dropped"}
     return [
         Program(
-            name="conntap, jsonl:", kind="conntrack events → JSON lines", needs=(), command=ours("jsonl:{place}/flows.jsonl"),
-            seen=in_lines, receiver=nobody, against="ulogd2, JSON", notes=said,
+            name="conntap, jsonl:", kind="conntrack events → JSON lines", needs=(),
+            command=ours("jsonl:{place}/flows.jsonl"), seen=in_lines, receiver=nobody, against="ulogd2, JSON", notes=said,
         ),
         Program(
             name="conntap, ipfix:", kind="conntrack events → IPFIX over UDP → nfcapd", needs=("nfcapd", "nfdump"),

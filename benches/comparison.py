@@ -27,7 +27,8 @@ HOW = """\
   ({modest_rate:,} flows/s for {modest_seconds:.0f} s, {logger_rounds} rounds, alternating).
   A collector behind it does not count.
 - Recorded: {loss_rate:,} flows/s (twice as many events) for {loss_seconds:.0f} s.
-  Counted in what was written: lines, rows of segments, flows in nfcapd's files. What the path to nfcapd loses counts as lost, for it is UDP for all.
+  Counted in what was written: lines, rows of segments, flows in nfcapd's files.
+  What the path to nfcapd loses counts as lost, for it is UDP for all.
 - NAT: the inside and the translated address stand in one record. ICMP, IPv6: a ping and a datagram were sent before the
   flood, and are in what was written.
 - conntap: as `conntap log --to …` is. ulogd2: stacks NFCT,IP2STR,JSON and NFCT,IPFIX, its table large enough; once with

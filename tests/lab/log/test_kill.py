@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kills", "per_second", "options"),
-    [(50, 3000, ()), (20, 2000, ("--bindings", "all", "--interim", "500ms"))],
+    [(50, 3000, ()), (20, 2000, ("--bindings", "all", "--interim", "1s"))],
     ids=["flows", "flows with bindings and interim records"],
 )
 def test_kill_at_random_moments(

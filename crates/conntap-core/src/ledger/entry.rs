@@ -112,6 +112,22 @@ impl Entry {
         }
     }
 
+    /// Is this, which a dump showed, the flow whose beginning is told now? Without the kernel's times it is one that was
+    /// seen less than `grace_ns` before.
+    pub fn began_with(&self, new: &Self, grace_ns: i64) -> bool {
+        let near = match self.start_from {
+            From::Kernel => NEAR_NS,
+            From::Seen => grace_ns.unsigned_abs(),
+            _ => return false,
+        };
+        match new.start_from {
+            From::Kernel => self.start_from == From::Seen || self.start_ns == new.start_ns,
+            From::Event => self.start_ns.abs_diff(new.start_ns) < near,
+            // When it was received says little.
+            _ => self.start_ns <= new.start_ns && self.start_ns.abs_diff(new.start_ns) < grace_ns.unsigned_abs(),
+        }
+    }
+
     /// Is an address or port translated?
     #[inline]
     pub fn is_translated(&self) -> bool {

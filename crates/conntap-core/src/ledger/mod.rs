@@ -133,7 +133,8 @@ impl Ledger {
 
     fn row(&mut self, row: &Row, message: &Message<'_>, content: &Content<'_>, out: &mut Batch) {
         // A record of ours, out of a journal: what came of its row, and of the time that went by, stands beside it there.
-        if !is_finished(content) {
+        // A flow that was open: nothing happens while a ledger is filled.
+        if !is_finished(content) && row.kind != Kind::Open {
             if !self.missing.is_empty() {
                 self.tell_missing(row.received_ns, out);
             }
@@ -155,9 +156,19 @@ impl Ledger {
 
     fn began(&mut self, row: &Row, message: &Message<'_>, flow: &Flow<'_>, out: &mut Batch) {
         let Some(mut entry) = Entry::of(row, flow, self.generation) else { return self.refuse() };
-        self.counters.new = self.counters.new.saturating_add(1);
         let hash = self.table.hash(&entry.orig, entry.id);
-        if let Some(place) = self.table.find(hash, &entry.orig, entry.id) {
+        let place = self.table.find(hash, &entry.orig, entry.id);
+        let grace = self.options.grace_ns;
+        if let Some(held) = place.and_then(|place| self.table.get_mut(place))
+            && held.began_with(&entry, grace)
+        {
+            // A dump had shown it while this waited in the socket.
+            held.generation = self.generation;
+            self.counters.updates = self.counters.updates.saturating_add(1);
+            return;
+        }
+        self.counters.new = self.counters.new.saturating_add(1);
+        if let Some(place) = place {
             // The old one's end has not been seen yet: it lies before this beginning.
             self.lose_sight(place, hash, entry.seen_ns);
         }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.log.faults import Books, Load, Truth
+from lab.log.faults import Books, Load, Truth, close_books
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,8 @@ def test_kill_at_random_moments(
 ) -> None:
     """Some die before they listen, some while they compare with the table, some at work."""
     seed = random.randrange(1 << 32)
-    moments = [round(random.Random(seed).uniform(0.05, 1.6), 3) for _ in range(kills)]
+    dice = random.Random(seed)
+    moments = [round(dice.uniform(0.05, 1.6), 3) for _ in range(kills)]
     print(f"seed {seed}, seconds from start to kill: {moments}")
     file = tmp_path / "records.jsonl"
     words = ("udp", "--to", f"jsonl:{file}", "--state", str(tmp_path), *options)
@@ -42,7 +43,7 @@ def test_kill_at_random_moments(
     last = gateway.log(*words).ready()
     load.stop()
     lives = truth.lives()
-    said = last.stop()
+    said = last.stop() + close_books(gateway, *words)
 
     books = Books.of(file)
     books.check_numbers()

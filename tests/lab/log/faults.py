@@ -179,17 +179,20 @@ class Truth:
         counters = self._work.result()
         assert counters["lost"] == 0, counters
         lives: dict[str, Life] = {}
+        ended: set[str] = set()
         for batch in self._batches:
             for event in batch.events():
                 flow = event.flow
                 assert flow is not None
                 assert event.kind in ("NEW", "DESTROY"), event.kind
                 name = str(flow.original.dst)
-                if event.kind == "NEW":
-                    assert name not in lives
-                    lives[name] = Life(flow.event_ns or 0)
-                elif name in lives:
+                if event.kind == "NEW":  # two processors may tell it behind the end
+                    lives.setdefault(name, Life(flow.event_ns or 0))
+                else:
+                    assert name not in ended, f"{name} is used twice"
+                    ended.add(name)
                     lives[name] = Life(flow.start_ns, flow.stop_ns)
+        assert ended == lives.keys(), "the kernel told an end of every flow"
         return lives
 
 

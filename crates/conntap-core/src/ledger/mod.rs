@@ -167,6 +167,10 @@ impl Ledger {
             self.counters.updates = self.counters.updates.saturating_add(1);
             return;
         }
+        if self.ended.outran(hash, entry.start_ns) {
+            self.counters.duplicates = self.counters.duplicates.saturating_add(1);
+            return;
+        }
         self.counters.new = self.counters.new.saturating_add(1);
         if let Some(place) = place {
             // The old one's end has not been seen yet: it lies before this beginning.
@@ -275,7 +279,8 @@ impl Ledger {
             entry.flow_id = self.table.flow_id(hash, entry.start_ns);
         }
         self.missing.retain(|missing| Some(*missing) != place);
-        self.ended.add(hash, entry.start_ns);
+        let stop = flow.stop_ns.or(flow.event_ns).and_then(|stop| i64::try_from(stop).ok());
+        self.ended.add(hash, entry.start_ns, stop.unwrap_or(entry.start_ns));
         self.seq = self.seq.saturating_add(1);
         self.counters.flows = self.counters.flows.saturating_add(1);
         let mut record = entry.record(self.seq);
@@ -364,7 +369,7 @@ impl Ledger {
             }
             let hash = self.table.hash(&held.orig, held.id);
             if let Some(held) = self.table.remove(*place, hash) {
-                self.ended.add(hash, held.start_ns);
+                self.ended.add(hash, held.start_ns, held.start_ns);
                 self.seq = self.seq.saturating_add(1);
                 self.counters.flows = self.counters.flows.saturating_add(1);
                 self.counters.missed_ends = self.counters.missed_ends.saturating_add(1);
@@ -425,7 +430,7 @@ impl Ledger {
             (Kind::Flow, Some(place)) => {
                 if self.table.remove(place, hash).is_some() {
                     self.missing.retain(|missing| *missing != place);
-                    self.ended.add(hash, entry.start_ns);
+                    self.ended.add(hash, entry.start_ns, entry.start_ns);
                     self.counters.flows = self.counters.flows.saturating_add(1);
                 }
             }

@@ -164,7 +164,10 @@ class Truth:
         assert self._began.wait(DEADLINE_SECONDS)
 
     def _listen(self) -> dict[str, int]:
-        with conntap.open() as ct, ct.events("proto udp", updates=False, expectations=False, buffer_bytes=256 << 20) as events:
+        with (
+            conntap.open() as ct,
+            ct.events("proto udp", updates=False, expectations=False, buffer_bytes=256 << 20) as events,
+        ):
             self._began.set()
             while not self._stop.is_set():
                 if (batch := events.receive(0.1)) is not None:

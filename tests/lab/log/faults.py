@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import conntap
@@ -296,7 +297,7 @@ class Books:
     def check_numbers(self) -> None:
         """Each number once, without holes, in order; no record of a flow twice."""
         numbers = [record["seq"] for record in self.records]
-        holes = [(a, b) for a, b in zip(numbers, numbers[1:], strict=False) if b != a + 1]
+        holes = [(a, b) for a, b in pairwise(numbers) if b != a + 1]
         assert numbers[:1] == [1], numbers[:1]
         assert not holes, f"numbers jump: {holes[:5]}"
         seen = [(r["kind"], r["flow_id"], r.get("record_no", 0)) for r in self.records if r["kind"] != "GAP"]

@@ -73,7 +73,7 @@ class LineFile:
         self.name = "standard output" if self.path is None else path
         self.counters: dict[str, int] = {"bytes": 0, "rotated": 0, "removed_files": 0, "torn_bytes": 0}
         self._head = head
-        self._is_ours = is_ours or (lambda begin: begin.startswith(head) or head.startswith(begin))
+        self._is_ours = is_ours or self._has_head
         self._packing: Packing = packing
         self._rotate_bytes, self._rotate_ns = rotate_bytes, int(rotate_seconds * 1e9)
         self._keep, self._mode = keep, mode
@@ -159,6 +159,10 @@ class LineFile:
             return b""
         if not self._is_ours(begin):
             raise ConntapError(f"{self.name}: holds something else", hint="choose another file")
+        if not whole and not self._head:
+            self._size = self._durable = size
+            self._move_away()  # one line, and not whole: nobody can be sure whose
+            return b""
         if whole < size:
             self.counters["torn_bytes"] += size - whole
             self._cut(whole)
@@ -167,6 +171,9 @@ class LineFile:
             self._move_away()  # other columns
             return b""
         return last if last != self._head else b""
+
+    def _has_head(self, begin: bytes) -> bool:
+        return begin.startswith(self._head) or self._head.startswith(begin)
 
     def _recover_plain(self, size: int) -> tuple[bytes, bytes, int]:
         """How it begins, its last line, and the size of its whole lines."""

@@ -34,6 +34,11 @@ def stream(server):
     made.close()
 
 
+def until_it_fails(stream):
+    for _ in range(10_000):
+        stream.flush()
+
+
 def test_a_peer_that_closed_is_heard_before_anything_is_sent(server, stream):
     accepted, _ = server.accept()
     accepted.close()
@@ -55,8 +60,7 @@ def test_what_a_daemon_says_does_not_hide_its_end(server, stream):
     accepted.sendall(b"welcome\n" * 1000)
     accepted.close()
     with pytest.raises(SinkUnavailableError, match="closed the connection"):
-        for _ in range(10_000):
-            stream.flush()
+        until_it_fails(stream)
 
 
 def test_a_reset_after_sending_is_no_receipt(server, stream):

@@ -44,11 +44,15 @@ def offered_again(sink: Sink, batches: list[_core.Batch]) -> None:
 
 def until_unavailable(sink: Sink, batches: list[_core.Batch]) -> None:
     """Write until the sink says that its receiver is away; flush where writing alone does not tell."""
-    with pytest.raises(SinkUnavailableError):
+
+    def keep_on() -> None:
         for _ in range(1000):
             for batch in batches:
                 sink.write(batch)
                 sink.flush()
+
+    with pytest.raises(SinkUnavailableError):
+        keep_on()
 
 
 class TestRecordSink:

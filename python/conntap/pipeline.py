@@ -251,6 +251,9 @@ class Pipeline:
 
     def _take(self, batch: _core.Batch) -> None:
         """Journal events, make records of them, hand these on."""
+        if not self.source.live and not self.progress.received_ns:
+            for runner in self.runners:
+                runner.begins(batch.first_received_ns)
         if self.journal is not None and not self._finished_rows:
             journal = self.journal
             self._guard_disk(lambda: journal.write(batch))

@@ -146,7 +146,11 @@ class Asker:
 
         translated = data.reply.dst != data.original.src
         address, port = (data.reply.dst, data.reply.dport) if translated else (data.original.dst, data.original.dport)
-        moment = data.event_ns or data.received_ns
+        ends = [
+            event.flow for batch in self._batches for event in batch.events() if event.kind == "DESTROY" and event.flow
+        ]
+        end = next(flow for flow in ends if (flow.original, flow.zone) == (data.original, data.zone))
+        moment = ((end.start_ns or data.received_ns) + (end.stop_ns or end.received_ns)) // 2
         with TemporaryDirectory(prefix="conntap-demo-") as folder:
             with RecordWriter(f"{folder}/events.pcapng") as file:
                 for batch in self._batches:
@@ -160,8 +164,12 @@ class Asker:
             pipeline.stop()
             kept = pipeline.progress.flows
             self._io.say(f"\nThe session went to a ledger, as `conntap log --to parquet:DIR` does: {kept} connections.")
-            self._io.say(f"$ conntap who {address}:{port} tcp --at '{time_of(moment, utc=False)}'")
-            show(self._io, conntap.ledger(f"{folder}/ledger").who(str(address), port, "tcp", at=moment), utc=False)
+            self._io.say(f"$ conntap who {address}:{port} tcp --at '{time_of(moment, utc=False)}' --skew 0s")
+            show(
+                self._io,
+                conntap.ledger(f"{folder}/ledger").who(str(address), port, "tcp", at=moment, skew=0),
+                utc=False,
+            )
 
 
 class Teller:

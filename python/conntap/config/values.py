@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 TARGET: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):([^?]*)(?:\?(.*))?", re.DOTALL)
 #: Kinds of targets that need no place: the local logging service, and nowhere.
-ALONE: Final = ("null", "syslog")
+ALONE: Final = ("null", "syslog", "journald")
 #: Kinds of targets that may lead nowhere (`null:`), or to the machine's own (`syslog://`).
 NO_PLACE: Final = ("null", "syslog")
 #: What TOML's types are called to people; bool before int, which it is one of.

@@ -56,6 +56,10 @@ class Sink(Protocol):
         """
         ...
 
+    def begins(self, at_ns: int) -> None:
+        """Hear from when on the source tells, where that is not now: a file tells of the past."""
+        return
+
     def note_filtered(self, count: int, last_seq: int) -> None:
         """Hear that *count* records up to number *last_seq* are not for this sink: not all lack without a reason."""
         return

@@ -147,6 +147,14 @@ class ParquetSink:
         self._builder.append(records)
         self.counters["records"] += len(records)
 
+    def begins(self, at_ns: int) -> None:
+        """The records to come are of a source that tells from then on."""
+        if self._manifest is not None:
+            try:
+                self._manifest.append({"type": "session", "event": "begin", "at_ns": at_ns})
+            except OSError as error:
+                raise SinkUnavailableError(f"{self.directory}: {error.strerror}") from error
+
     def note_filtered(self, count: int, last_seq: int) -> None:
         """Records that are not for this ledger: their numbers do not lack."""
         if self._since is None:

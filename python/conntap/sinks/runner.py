@@ -89,6 +89,7 @@ class Runner:
         self._written = 0  # … of the last one that the sink has, flushed or not
         self._unflushed: list[_core.Batch] = []
         self._wanted_safe = 0
+        self._begins_ns: int | None = None
         self._stopping = False
         self._patience = 0.0
         self._opened = threading.Event()
@@ -108,6 +109,11 @@ class Runner:
             raise self.failure
         self.safe = max(self.receipt, self._spool.last_seq if self._spool else 0)
         self._seen = self.safe
+
+    def begins(self, at_ns: int) -> None:
+        """Let the sink know from when on the source tells, before any record."""
+        with self._changed:
+            self._begins_ns = at_ns
 
     def offer(self, records: _core.Batch, *, timeout: float | None = None) -> bool:
         """Give it records; waits while the queue is full.
@@ -266,6 +272,9 @@ class Runner:
         return True
 
     def _give(self, wanted: _core.Batch, refused: int, last_seq: int) -> None:
+        if self._begins_ns is not None:
+            self.sink.begins(self._begins_ns)
+            self._begins_ns = None
         if len(wanted):
             self.sink.write(wanted)
         if refused:

@@ -110,7 +110,24 @@ def nothing(rest: str) -> dict[str, Any]:
     return {}
 
 
+def receiver(rest: str) -> dict[str, Any]:
+    """`//host:port`"""
+    found = address(rest)
+    return {"address": found["host"], "port": found["port"]}
+
+
+def local_socket(rest: str) -> dict[str, Any]:
+    """`syslog:`, or `syslog:/run/log`"""
+    return {"address": rest or "/dev/log", "transport": "unix"}
+
+
+def journald(rest: str) -> dict[str, Any]:
+    """`journald:`, or a socket elsewhere."""
+    return {"path": rest} if rest else {}
+
+
 WORD: Callable[[str], Any] = str
+SYSLOG: dict[str, Callable[[str], Any]] = {"facility": WORD, "severity": WORD, "app_name": WORD}
 #: Options of both kinds of IPFIX.
 MESSAGES: dict[str, Callable[[str], Any]] = {
     "domain": number, "nanoseconds": flag, "extended": flag, "nat_events": WORD,
@@ -132,6 +149,32 @@ KINDS: dict[tuple[str, bool], Kind] = {
         fields=True,
     ),
     ("csv", False): Kind("conntap.sinks.csv_lines", "CsvSink", path, LINES, fields=True),
+    ("syslog", True): Kind(
+        "conntap.sinks.syslog",
+        "SyslogSink",
+        receiver,
+        {
+            **SYSLOG,
+            "transport": WORD,
+            "format": WORD,
+            "framing": WORD,
+            "hostname": WORD,
+            "max_length": number,
+            "tls_ca": WORD,
+            "tls_cert": WORD,
+            "tls_key": WORD,
+            "tls_name": WORD,
+        },
+        fields=True,
+    ),
+    ("syslog", False): Kind(
+        "conntap.sinks.syslog",
+        "SyslogSink",
+        local_socket,
+        {**SYSLOG, "format": WORD, "hostname": WORD, "max_length": number},
+        fields=True,
+    ),
+    ("journald", False): Kind("conntap.sinks.syslog", "JournaldSink", journald, SYSLOG, fields=True),
     ("parquet", False): Kind(
         "conntap.sinks.parquet",
         "ParquetSink",

@@ -250,7 +250,7 @@ def read_limits(keep: tuple[str, ...]) -> RetentionConfig:
 
     if not keep:
         raise UsageError("nothing says what to keep", hint="--keep flows=30d --keep nat=180d")
-    return from_options(to=["parquet:/"], keep=keep).retention
+    return from_options(to=["parquet:/ledger"], keep=keep).retention
 
 
 def when(ns: int | None) -> str:

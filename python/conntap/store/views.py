@@ -1,6 +1,7 @@
 """A ledger's files as SQL: macros that turn numbers into readable addresses, and the views.
 
-The views are `records`, `flows`, `gaps` and `segments`. Plain SQL that any DuckDB runs (`conntap sql --init` prints it): no extension, no function of ours.
+The views are `records`, `flows`, `gaps`, `segments`. Plain SQL that any DuckDB runs (`conntap sql --init` prints it):
+no extension, no function of ours.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ CREATE OR REPLACE MACRO ip6_groups(b) AS [{_GROUPS} FOR h IN [lower(hex(b))]][1]
 CREATE OR REPLACE MACRO ip6(b) AS CASE WHEN b IS NOT NULL THEN
   [CASE {_RUNS} ELSE trim(t, ':') END FOR t IN [ip6_groups(b)]][1] END;
 CREATE OR REPLACE MACRO ip(a, b) AS coalesce(ip4(a), ip6(b));
-CREATE OR REPLACE MACRO to_ip4(t) AS (split_part(t, '.', 1)::UINTEGER * 16777216 + split_part(t, '.', 2)::UINTEGER * 65536
+CREATE OR REPLACE MACRO to_ip4(t) AS (split_part(t, '.', 1)::UINTEGER * 16777216
+  + split_part(t, '.', 2)::UINTEGER * 65536
   + split_part(t, '.', 3)::UINTEGER * 256 + split_part(t, '.', 4)::UINTEGER)::UINTEGER;
 """
 
@@ -154,8 +156,7 @@ def columns_of_flows() -> dict[str, str]:
         "duration": "CASE WHEN kind <> 3 THEN duration_ns / 1e9 END",
         "end_reason": word("end_reason", REASONS),
     }
-    for name in ("orig_packets", "orig_bytes", "reply_packets", "reply_bytes"):
-        made[name] = name
+    made |= {name: name for name in ("orig_packets", "orig_bytes", "reply_packets", "reply_bytes")}
     # What this record adds to earlier ones of its flow: these add up, totals do not.
     for what in ("packets", "bytes"):
         sides = [f"coalesce({way}_{what}, 0)::HUGEINT - coalesce(prior_{way}_{what}, 0)" for way in ("orig", "reply")]

@@ -9,7 +9,7 @@ import pytest
 from conntap import _core
 from conntap.store import query
 from golden.cli.stage import play, transcript
-from golden.cli.test_output import compare
+from golden.cli.test_output import EXPECTED, compare
 from ledgers import START, UDP, Connection, held, records_of, write_ledger
 
 OUT, WEB = ("203.0.113.7", 50510), ("198.51.100.77", 443)
@@ -61,7 +61,11 @@ def test_output(ledger, name):
     ]
     words = [word.replace("orig src", "orig_src") for word in words]
     played = play(words, width=120 if name in ("flows-by", "flows-every") else 0)
-    compare(name, transcript(played, f"conntap {CASES[name]}").replace(str(ledger), "DIR"))
+    compare(f"ledger/{name}", transcript(played, f"conntap {CASES[name]}").replace(str(ledger), "DIR"))
+
+
+def test_every_golden_file_has_its_case():
+    assert {path.stem for path in (EXPECTED / "ledger").glob("*.txt")} == set(CASES)
 
 
 def test_questions_are_noted_with_their_case(ledger):

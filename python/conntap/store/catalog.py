@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from conntap.errors import ConntapError, UsageError
-from conntap.store import views
 from conntap.store.manifest import NAME, Manifest, SegmentEntry, lines
 
 if TYPE_CHECKING:
@@ -149,6 +148,8 @@ class Catalog:
 
     def init_sql(self, directory: str) -> str:
         """SQL that makes the views in any DuckDB, with the segments found by their names."""
+        from conntap.store import views
+
         where = os.path.join(directory, "segments", "*", "*.parquet")
         comment = f"-- Views of the conntap ledger in {directory}; times are UTC.\n"
         records = views.records_view([where], glob=True)
@@ -183,6 +184,8 @@ class Catalog:
 
     def gaps_view(self) -> str:
         """The view `gaps` as SQL."""
+        from conntap.store.views import values_view
+
         columns = {
             "cause": "VARCHAR",
             "gap_after_ns": "make_timestamp_ns",
@@ -192,10 +195,12 @@ class Catalog:
             "gap_alive": "UBIGINT",
             "gap_ended": "UBIGINT",
         }
-        return views.values_view("gaps", columns, self.gaps)
+        return values_view("gaps", columns, self.gaps)
 
     def segments_view(self) -> str:
         """The view `segments` as SQL."""
+        from conntap.store.views import values_view
+
         columns = {
             "path": "VARCHAR",
             "rows": "UBIGINT",
@@ -209,7 +214,7 @@ class Catalog:
             (one.path, one.rows, one.size, one.min_start_ns, one.max_stop_ns, one.dnat, one.whole)
             for one in self.segments
         ]
-        return views.values_view("segments", columns, rows)
+        return values_view("segments", columns, rows)
 
 
 def forgotten(told: dict[str, Any], manifest: Manifest) -> int:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from conntap import _core
-from conntap.store.privacy import of_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -92,6 +91,8 @@ class Overlay:
             self.known, self.withheld = False, UNKNOWN
             where = _core.Filter("not flow and not expectation")  # gaps
         elif privacy:
+            from conntap.store.privacy import of_told
+
             settings, self.hides = of_told(privacy)
             self.withheld = NO_KEY if self.hides else ""
             where = None  # it would tell of addresses what the rows do not

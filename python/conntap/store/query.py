@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from conntap import _core
 from conntap.errors import ConntapError, UsageError
 from conntap.filter import as_filter
-from conntap.store import duck, views
+from conntap.store import duck
 from conntap.store.catalog import Catalog, is_running
 from conntap.store.overlay import Overlay, Source, of_journal
 from conntap.store.times import duration_ns, to_ns
@@ -257,7 +257,9 @@ class Ledger:
         Raises:
             UsageError: there is no such column.
         """
-        known = views.columns_of_flows()
+        from conntap.store.views import columns_of_flows
+
+        known = columns_of_flows()
         for name in columns:
             if name not in known:
                 from difflib import get_close_matches
@@ -275,6 +277,8 @@ class Ledger:
         between: tuple[Moment | None, Moment | None] = (None, None),
     ) -> Result:
         """A query to a view `flows` that has only what a filter and a time want."""
+        from conntap.store.views import flows_select
+
         compiled = as_filter(where)
         now = _core.now_ns()
         low, high = (None if moment is None else to_ns(moment, now_ns=now) for moment in between)
@@ -284,7 +288,7 @@ class Ledger:
         if low is not None:
             parts.append(f"(start_ns + coalesce(duration_ns, 0) >= {low} OR kind = 3)")
         condition = " AND ".join(parts) or "true"
-        body = views.flows_select(f"(SELECT * FROM records WHERE {condition})")
+        body = flows_select(f"(SELECT * FROM records WHERE {condition})")
         return Result(self, f"WITH flows AS ({body})\n{query}", (low, high), compiled)
 
     def sql(self, query: str) -> Result:
@@ -316,6 +320,8 @@ class Ledger:
         Raises:
             ConntapError: duckdb is not installed.
         """
+        from conntap.store import views
+
         catalog, overlay = self._look(where)
         files = [segment.path for segment in catalog.segments if segment.lived(*within)]
         session = Session(duck.connect(), overlay)

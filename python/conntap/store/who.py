@@ -7,9 +7,8 @@ that the manifest leaves; only when it finds nobody are the addresses behind NAT
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from conntap.errors import UsageError
 from conntap.store import duck
@@ -41,8 +40,7 @@ COLUMNS = (
 MORE = ("end_reason", "helper", "mark", "orig_packets", "orig_bytes", "reply_packets", "reply_bytes")
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """Who had *address* (and *port*) between two times."""
 
     address: IPv4Address | IPv6Address
@@ -87,11 +85,12 @@ def parse_protocol(word: str | int) -> int:
     if isinstance(word, int) or word.isdecimal():
         number = int(word)
     else:
-        from conntap.resolve import protocol
-
         name = {"icmp6": "icmpv6", "ipv6-icmp": "icmpv6"}.get(word.lower(), word.lower())
-        found = next((number for number, known in PROTOCOLS.items() if known == name), None)
-        number = found or protocol(name) or -1
+        number = next((number for number, known in PROTOCOLS.items() if known == name), -1)
+        if number < 0:
+            from conntap.resolve import protocol
+
+            number = protocol(name) or -1
     if not 0 <= number <= 255:
         raise UsageError(f"there is no IP protocol '{word}'", hint="say tcp, udp, icmp … or a number")
     return number

@@ -26,6 +26,8 @@ SHOWN = (
     "orig_dst", "orig_dport", "CASE WHEN nat IN ('dnat', 'snat,dnat') THEN reply_src END AS server",
     "orig_bytes AS up", "reply_bytes AS down", "coalesce(end_reason, lower(kind)) AS ended",
 )  # fmt: skip
+#: The same list each time, also where connections began in the same moment.
+ORDER = "start_ns, protocol, orig_src, coalesce(orig_sport, orig_icmp_id), orig_dst, orig_dport"
 BUCKETS = 24
 BAR = 24
 
@@ -134,7 +136,7 @@ class Asking:
 
     def listing(self, what: str, top: int | None, options: dict[str, Any]) -> int:
         """Connections one by one, in order of their beginning or the largest first."""
-        order = f"{SUMS[what]} DESC NULLS LAST" if top else "start_ns"
+        order = f"{SUMS[what]} DESC NULLS LAST, {ORDER}" if top else ORDER
         limit = f" LIMIT {top}" if top else ""
         if options["json_"] or options["csv_"]:
             times = ", ".join(f"epoch_ns({name}) AS {name}" for name in ("start_ns", "stop_ns", "stop_after_ns"))

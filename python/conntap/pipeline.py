@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from conntap import _core
@@ -32,6 +32,8 @@ WAIT_SECONDS = 0.2
 CLOCK_STEP_NS = 500_000_000
 #: At least so long between two comparisons with a dump, seconds.
 RECONCILE_SECONDS = 2.0
+#: How often the table is compared without a loss: flows from before the logger may end without a word.
+AUDIT_SECONDS = 600.0
 #: How long the logger is held up before it looks around, seconds.
 HELD_UP_SECONDS = 0.5
 #: A dump that runs behind the events gives up waiting for an empty queue after so many batches.
@@ -95,7 +97,6 @@ class Progress:
     received_ns: int = 0
     reconciled: int = 0
     stalls: int = 0
-    notes: list[str] = field(default_factory=list[str])
 
 
 class Pipeline:
@@ -144,6 +145,7 @@ class Pipeline:
         self._lost_after_ns: int | None = None
         self._reconcile_at: float | None = None
         self._epoch_at = 0.0
+        self._audit_at = time.monotonic() + AUDIT_SECONDS
         self._interim_at: float | None = None
         self._synced = 0.0
         self._ticked = 0.0
@@ -215,7 +217,9 @@ class Pipeline:
             self.reconcile(after_ns=self._lost_after_ns or 0, interim=False)
         if self._interim_at is not None and now >= self._interim_at:
             self._interim_at = now + (self.settings.interim_seconds or 0)
-            self.reconcile(after_ns=time.time_ns(), interim=True)
+            self.reconcile(after_ns=0, interim=True)
+        if now >= self._audit_at:
+            self.reconcile(after_ns=0, interim=False)
         return True
 
     def stop(self, patience: float = 10.0, *, keep_source: bool = False) -> None:
@@ -338,6 +342,7 @@ class Pipeline:
         began_ns = time.time_ns()
         parts = self.source.dump()
         self._reconcile_at = self._lost_after_ns = None
+        self._audit_at = time.monotonic() + AUDIT_SECONDS
         if parts is None:
             return
         before = None

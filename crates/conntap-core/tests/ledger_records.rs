@@ -257,6 +257,15 @@ fn what_a_dump_does_not_show_ended_unseen_between_two_times() {
 }
 
 #[test]
+fn of_a_flow_that_never_reports_only_what_was_seen_is_claimed() {
+    let mut ledger = ledger(Bindings::None);
+    dumped(&mut ledger, i64::MIN, 0, 120 * S, |entries| entry(entries, &A, 5, 120 * S));
+    dumped(&mut ledger, i64::MIN, 150 * S, 200 * S, |_| {});
+    let [seen] = flows(&tick(&mut ledger, 205 * S))[..] else { panic!() };
+    assert_eq!((seen.record.stop_after_ns, seen.stop), (Some(120 * S), Some(200 * S as u64)));
+}
+
+#[test]
 fn an_end_that_comes_late_behind_the_dump_is_known_after_all() {
     let mut ledger = ledger(Bindings::None);
     fed(&mut ledger, |events| new(events, &A));

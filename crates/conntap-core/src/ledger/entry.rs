@@ -46,6 +46,8 @@ pub struct Entry {
     pub zoned: bool,
     /// Another flow has its tuple now.
     pub superseded: bool,
+    /// An event of it came, so that its end will be told: not so of one from before the listener, which a dump found.
+    pub reports: bool,
     pub rare: Option<Box<Rare>>,
 }
 
@@ -90,6 +92,7 @@ impl Entry {
             generation,
             zoned: flow.zone.is_some(),
             superseded: false,
+            reports: row.kind != crate::model::Kind::Entry,
             rare,
         })
     }
@@ -119,6 +122,7 @@ impl Entry {
     /// It is alive: take over what has changed.
     pub fn refresh(&mut self, row: &Row, flow: &Flow<'_>, generation: u8) {
         self.generation = generation;
+        self.reports |= row.kind != crate::model::Kind::Entry;
         self.seen_ns = row.received_ns;
         if let Some(status) = flow.status {
             self.status = status;
@@ -164,6 +168,7 @@ impl Entry {
         self.record_no = record.record_no;
         self.prior = record.prior.unwrap_or_default();
         self.start_from = record.start_from;
+        self.reports = record.stop_from != From::Seen;
         self.reported_ns = self.start_ns;
         self.mark = flow.mark.unwrap_or_default();
         if let Some(seen) = record.stop_after_ns {

@@ -296,13 +296,15 @@ impl Ledger {
 
     /// The dump is over and the events that were queued meanwhile are fed: what it did not show is gone.
     ///
-    /// `after_ns`: up to here no end can have been missed. `before_ns`: when the dump began. Writes a
+    /// `after_ns`: up to here no end can have been missed of a flow that reports. `before_ns`: when the dump began. Writes a
     /// [`Cause::Reconcile`] row.
     pub fn end_dump(&mut self, after_ns: i64, before_ns: i64, out: &mut Batch) {
         let gone: Vec<u32> = self.table.places().filter(|place| self.is_gone(*place, before_ns)).collect();
         for place in &gone {
             if let Some(held) = self.table.get_mut(*place) {
-                held.seen_ns = held.seen_ns.max(after_ns).min(before_ns);
+                if held.reports {
+                    held.seen_ns = held.seen_ns.max(after_ns).min(before_ns);
+                }
                 held.missing_ns = before_ns;
             }
             self.missing.push(*place);

@@ -135,7 +135,12 @@ pub fn of_missing(held: &Entry, seq: u64, now_ns: i64, out: &mut Batch) {
 pub fn of_open(held: &Entry, now_ns: i64, out: &mut Batch) {
     let flow = Flow {
         stop_ns: u64::try_from(held.missing_ns).ok().filter(|time| *time != 0),
-        record: Some(Record { stop_after_ns: Some(held.seen_ns), ..held.record(0) }),
+        record: Some(Record {
+            stop_after_ns: Some(held.seen_ns),
+            // Its end will not be told: a dump must find it.
+            stop_from: if held.reports { From::Nothing } else { From::Seen },
+            ..held.record(0)
+        }),
         ..held.flow()
     };
     push(Kind::Open, &flow, now_ns, out);

@@ -4,8 +4,8 @@ The ledger is made once, column by column in DuckDB, in the columns and the orde
 segment of translations alone, 10 million records a segment as after compaction, and kept in DIR.
 
 The generator: a carrier's gateway, 10,000 connections a second of 200,000 subscribers (drawn evenly) behind 1,024
-addresses (a subscriber keeps one), outside ports drawn evenly from 1024 to 65535, half of them the port inside; 70 % TCP,
-29 % UDP, 1 % ICMP; lives of up to 10 s (75 %), 3 min (20 %), 1 h (4.9 %), 12 h (0.1 %); times in nanoseconds.
+addresses (a subscriber keeps one), outside ports drawn evenly from 1024 to 65535, half of them the port inside;
+70 % TCP, 29 % UDP, 1 % ICMP; lives of up to 10 s (75 %), 3 min (20 %), 1 h (4.9 %), 12 h (0.1 %); times in nanoseconds.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ def make(directory: Path, records: int) -> None:
             told = {
                 "path": str(path.relative_to(directory)), "rows": count, "size": path.stat().st_size,
                 "min_start_ns": least, "max_stop_ns": most, "min_out_addr": FIRST_ADDRESS,
-                "max_out_addr": FIRST_ADDRESS + 1023, "ipv6": False, "dnat": 0, "nat_only": True, "last_seq": first + count,
+                "max_out_addr": FIRST_ADDRESS + 1023, "ipv6": False, "dnat": 0, "nat_only": True,
+                "last_seq": first + count,
             }  # fmt: skip
             note.write_text(json.dumps(told))
             print(
@@ -146,9 +147,11 @@ def measure(directory: Path, records: int, rounds: int) -> dict[str, Any]:
     import duckdb
 
     draw = random.Random(7)
+    columns = rows(0, records).partition("FROM range")[0]
+    drawn = [draw.randrange(records) for _ in range(rounds)]
     picks = duckdb.sql(
         f"SELECT out_addr, out_port, l4proto, start_ns + duration_ns // 2 FROM "
-        f"({rows(0, records).partition('FROM range')[0]} FROM (SELECT unnest({[draw.randrange(records) for _ in range(rounds)]}) ::BIGINT AS i))"
+        f"({columns} FROM (SELECT unnest({drawn})::BIGINT AS i))"
     ).fetchall()
     run("--help")
     help_ = [run("--help")[0] for _ in range(rounds)]

@@ -44,6 +44,8 @@ class Epoch:
         where: the filter of the events, as text.
         boot_id: of the kernel, "" where there is none.
         began_ns: when it began.
+        until_ns: what happened up to then is in the epochs before it, or told as a gap; what waited in the socket is
+            not.
     """
 
     seq: int
@@ -53,6 +55,7 @@ class Epoch:
     where: str
     boot_id: str
     began_ns: int
+    until_ns: int
 
     def ledger(self) -> _core.Ledger:
         """A ledger that begins where this epoch does."""
@@ -68,7 +71,7 @@ class Recovered:
         records: all records since the oldest epoch, numbers included; sinks know how far they came.
         open: flows that were open at the end.
         seq: number of the last record.
-        until_ns: when the last event was received.
+        until_ns: up to when all is told: what happened later may have been lost with the socket.
         faults: what could not be read, in words.
     """
 
@@ -104,15 +107,15 @@ def recover(directory: Path) -> Recovered | None:
     ledger: _core.Ledger | None = None
     records: list[_core.Batch] = []
     faults: list[str] = []
-    until_ns = 0
+    until_ns = 0  # of the last epoch: an earlier one may be of a time before the clock was set
     for epoch, number in read_epochs(directory):
         ledger = epoch.ledger()
         for batch in _rows(directory / f"{number:08}.open.pcapng", faults):
             ledger.feed(batch)
-        until_ns = max(until_ns, epoch.began_ns)
+        until_ns = epoch.until_ns
         for batch in _rows(directory / f"{number:08}.events.pcapng", faults):
             made = ledger.feed(batch)
-            until_ns = max(until_ns, batch.last_received_ns)
+            until_ns = batch.until(until_ns)
             if len(made):
                 records.append(made)
         found = Recovered(epoch, records, [], ledger.seq, until_ns, faults)

@@ -34,6 +34,10 @@ CLOCK_STEP_NS = 500_000_000
 RECONCILE_SECONDS = 2.0
 #: How often the table is compared without a loss: flows from before the logger may end without a word.
 AUDIT_SECONDS = 600.0
+#: Events of several processors may come out of order by so much.
+DISORDER_NS = 10_000_000
+#: Rows at the end of a batch that are asked up to when all is told.
+LAST_ROWS = 64
 #: How long the logger is held up before it looks around, seconds.
 HELD_UP_SECONDS = 0.5
 #: A dump that runs behind the events gives up waiting for an empty queue after so many batches.
@@ -143,6 +147,7 @@ class Pipeline:
         self._left: set[Runner] = set()
         self._finished_rows = False  # records are journaled, not events
         self._lost_after_ns: int | None = None
+        self._until_ns = 0  # what happened up to then has been taken, or is told as a gap
         self._reconcile_at: float | None = None
         self._epoch_at = 0.0
         self._audit_at = time.monotonic() + AUDIT_SECONDS
@@ -160,6 +165,8 @@ class Pipeline:
             ConntapError: a sink can never work, or the journal is damaged.
         """
         began_ns = time.time_ns()
+        if self.source.live:
+            self._until_ns = began_ns
         try:
             for runner in self.runners:
                 runner.start()
@@ -262,6 +269,7 @@ class Pipeline:
             journal = self.journal
             self._guard_disk(lambda: journal.write(batch))
         records = self.ledger.feed(batch)
+        self._until_ns = batch.until(self._until_ns, LAST_ROWS)
         self.progress.received_ns = batch.last_received_ns or self.progress.received_ns
         self._hand_on(records)
         for kind, _ in batch.kinds():
@@ -386,6 +394,7 @@ class Pipeline:
             where=self.settings.where,
             boot_id=self._boot,
             began_ns=time.time_ns(),
+            until_ns=self._until_ns,
         )
         self._guard_disk(lambda: journal.begin(epoch, open_rows(self.ledger)))
         for runner in self.runners:
@@ -406,10 +415,12 @@ class Pipeline:
         self._new_ledger(max(recovered.seq, ahead))
         for rows in recovered.open:
             self.ledger.feed(rows)
+        # Before the clock was set back, or not quite in order: no gap begins too late.
+        until_ns = self._until_ns = min(recovered.until_ns - DISORDER_NS, began_ns)
         self._begin_epoch()
         if recovered.faults:
-            self._take(_core.Batch.gap("damage", recovered.last.began_ns, recovered.until_ns))
+            self._take(_core.Batch.gap("damage", min(recovered.last.began_ns, until_ns), until_ns))
         if self.source.live and not self._continued:
             # What had been received but not journaled is as if it had not been received.
-            self._take(_core.Batch.gap("restart", recovered.until_ns, began_ns))
-            self._lost_after_ns = recovered.until_ns - self.settings.grace_ns
+            self._take(_core.Batch.gap("restart", until_ns, began_ns))
+            self._lost_after_ns = until_ns - self.settings.grace_ns

@@ -10,7 +10,7 @@ from conntap.errors import ConntapError, UsageError
 from conntap.journal import Epoch, Journal, open_rows, recover
 from records import events, made, numbers
 
-EPOCH = Epoch(seq=0, seed=(1, 2), bindings="all", grace_ns=0, where="", boot_id="b", began_ns=5)
+EPOCH = Epoch(seq=0, seed=(1, 2), bindings="all", grace_ns=0, where="", boot_id="b", began_ns=5, until_ns=5)
 
 
 def journaled(tmp_path, batches):

@@ -404,3 +404,39 @@ fn open_flows_are_small() {
     let each = ledger.memory() / 200_000;
     assert!(each <= 300, "{each} bytes");
 }
+
+#[test]
+fn a_beginning_that_waited_while_a_dump_showed_the_flow_is_no_second_flow() {
+    let mut ledger = ledger(Bindings::None);
+    dumped(&mut ledger, i64::MIN, 99 * S, 101 * S, |entries| entry(entries, &A, 1, 101 * S));
+    assert!(fed(&mut ledger, |events| new(events, &A)).is_empty());
+    assert_eq!(flows(&fed(&mut ledger, |events| destroy(events, &A, 160 * S))).len(), 1);
+    assert!(ledger.is_empty() && tick(&mut ledger, 300 * S).is_empty());
+}
+
+#[test]
+fn a_beginning_that_is_told_behind_its_end_is_no_second_flow() {
+    let mut ledger = ledger(Bindings::None);
+    let later = Conn { start: A.start + 5, ..A }; // the event is stamped a little after the beginning
+    assert_eq!(flows(&fed(&mut ledger, |events| destroy(events, &A, 160 * S))).len(), 1);
+    assert!(fed(&mut ledger, |events| new(events, &later)).is_empty());
+    assert!(ledger.is_empty());
+}
+
+#[test]
+fn filling_a_ledger_tells_nothing() {
+    let mut first = ledger(Bindings::None);
+    fed(&mut first, |events| {
+        new(events, &A);
+        new(events, &B);
+    });
+    dumped(&mut first, i64::MIN, 150 * S, 200 * S, |_| {});
+    let mut open = Batch::default();
+    first.open(0, usize::MAX, 300 * S, &mut open); // their grace was over at 205 s
+    let mut second = ledger(Bindings::None);
+    let mut told = Batch::default();
+    second.feed(&open, &mut told);
+    assert!(told.is_empty());
+    assert_eq!((second.seq(), second.len()), (0, 2));
+    assert_eq!(flows(&tick(&mut second, 301 * S)).len(), 2);
+}

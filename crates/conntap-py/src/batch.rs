@@ -125,6 +125,14 @@ impl Batch {
         self.0.rows().last().map_or(0, |row| row.received_ns)
     }
 
+    /// Up to when the kernel had told what happened when it sent the last of these events; at least *known_ns*.
+    ///
+    /// By its own timestamps where there are any. Only the last *rows* rows are looked at.
+    #[pyo3(signature = (known_ns, rows=usize::MAX))]
+    fn until(&self, py: Python<'_>, known_ns: i64, rows: usize) -> i64 {
+        py.detach(|| conntap_core::ledger::until(&self.0, known_ns, rows))
+    }
+
     fn __len__(&self) -> usize {
         self.0.len()
     }

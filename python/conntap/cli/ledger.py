@@ -109,7 +109,9 @@ def compact(io: IO, directory: str, json_: bool) -> None:
 
 @ledger.command()
 @directory_argument
-@click.option("--keep", multiple=True, metavar="KIND=HOW-LONG", help="flows=30d, interims=7d, nat=180d, gaps=1y, max_bytes=200GB.")
+@click.option(
+    "--keep", multiple=True, metavar="KIND=HOW-LONG", help="flows=30d, interims=7d, nat=180d, gaps=1y, max_bytes=200GB."
+)
 @click.option("--dry-run", is_flag=True, help="Only tell what would be dropped; holds are not looked at.")
 @json_option
 @click.pass_obj
@@ -129,7 +131,11 @@ def retain(io: IO, directory: str, keep: tuple[str, ...], dry_run: bool, json_: 
         if json_:
             write_json(
                 io,
-                {"plans": [{"file": one.segment.file, "over": one.over, "nat_stays": one.translations} for one in plans]},
+                {
+                    "plans": [
+                        {"file": one.segment.file, "over": one.over, "nat_stays": one.translations} for one in plans
+                    ]
+                },
             )
         for one in plans if not json_ else ():
             stays = "; their NAT stays" if one.translations else ""
@@ -165,7 +171,9 @@ def hold() -> None:
 @click.option("--to", metavar="TIME", help="… and until.")
 @click.option("--expires", metavar="TIME", help="When it ends by itself.")
 @click.pass_obj
-def add(io: IO, directory: str, id: str, case: str, where: str, from_: str | None, to: str | None, expires: str | None) -> None:
+def add(
+    io: IO, directory: str, id: str, case: str, where: str, from_: str | None, to: str | None, expires: str | None
+) -> None:
     """Set a hold, also while a logger writes."""
     from conntap._core import now_ns
     from conntap.store.hold import Hold, add
@@ -197,7 +205,9 @@ def list_(io: IO, directory: str, json_: bool) -> None:
     for one in found:
         span = f"{when(one.from_ns)} to {when(one.to_ns)}"
         over = " (expired)" if one.expires_ns is not None and one.expires_ns <= now else ""
-        tell(io, f"{one.id}: case {one.case}, {one.where or 'all records'}, {span}, expires {when(one.expires_ns)}{over}")
+        tell(
+            io, f"{one.id}: case {one.case}, {one.where or 'all records'}, {span}, expires {when(one.expires_ns)}{over}"
+        )
 
 
 @hold.command()
@@ -230,7 +240,9 @@ def writer(directory: str) -> Iterator[Writer]:
             finally:
                 manifest.close()
     except OSError as error:
-        raise ConntapError(f"{directory}: {error.strerror}", hint="what was done before is done; it can be called again") from error
+        raise ConntapError(
+            f"{directory}: {error.strerror}", hint="what was done before is done; it can be called again"
+        ) from error
 
 
 def reaching(act: Callable[[], None], directory: str) -> None:

@@ -65,6 +65,12 @@ impl Entry {
             (None, None, crate::model::Kind::New) => (row.received_ns, From::Received),
             _ => (row.received_ns, From::Seen),
         };
+        // A message may have waited in the socket for long: what it tells was so when it was made.
+        let seen_ns = match (row.kind, flow.event_ns) {
+            (crate::model::Kind::New, _) => start_ns,
+            (crate::model::Kind::Update, Some(event)) => time(event),
+            _ => row.received_ns,
+        };
         let totals = both(flow.counters_orig, flow.counters_reply);
         let rare = (flow.master.is_some() || flow.helper.is_some() || flow.labels.is_some()).then(|| {
             Box::new(Rare {
@@ -78,7 +84,7 @@ impl Entry {
             reply,
             flow_id: 0,
             start_ns,
-            seen_ns: row.received_ns,
+            seen_ns,
             missing_ns: 0,
             reported_ns: start_ns,
             totals,
@@ -106,6 +112,22 @@ impl Entry {
                 self.start_ns.abs_diff(other.start_ns) < NEAR_NS
             }
             _ => true,
+        }
+    }
+
+    /// Is this, which a dump showed, the flow whose beginning is told now? Without the kernel's times it is one that was
+    /// seen less than `grace_ns` before.
+    pub fn began_with(&self, new: &Self, grace_ns: i64) -> bool {
+        let near = match self.start_from {
+            From::Kernel => NEAR_NS,
+            From::Seen => grace_ns.unsigned_abs(),
+            _ => return false,
+        };
+        match new.start_from {
+            From::Kernel => self.start_from == From::Seen || self.start_ns == new.start_ns,
+            From::Event => self.start_ns.abs_diff(new.start_ns) < near,
+            // When it was received says little.
+            _ => self.start_ns <= new.start_ns && self.start_ns.abs_diff(new.start_ns) < grace_ns.unsigned_abs(),
         }
     }
 
@@ -177,6 +199,17 @@ impl Entry {
         if let Some(stop) = flow.stop_ns {
             self.missing_ns = i64::try_from(stop).unwrap_or(i64::MAX);
         }
+    }
+
+    /// It has had this record; `totals` are what an interim one told.
+    pub fn told(&mut self, record: &Record<'_>, totals: Option<[u64; 4]>, at_ns: i64) {
+        if let Some(totals) = totals {
+            self.totals = Some(totals);
+            self.prior = totals;
+            self.record_no = record.record_no.saturating_add(1);
+        }
+        self.seen_ns = self.seen_ns.max(at_ns);
+        self.reported_ns = at_ns;
     }
 
     /// The ledger's part of a record of it.

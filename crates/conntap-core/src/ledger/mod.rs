@@ -11,8 +11,10 @@ pub mod lines;
 mod record;
 pub mod segment;
 mod table;
+mod until;
 
 pub use record::Counters;
+pub use until::until;
 
 use ended::Ended;
 use entry::Entry;
@@ -23,6 +25,15 @@ use crate::batch::{Batch, Row};
 use crate::model::record::{From, Record, end_reason};
 use crate::model::{Cause, Content, Flow, Gap, Kind};
 use crate::wire::Message;
+
+/// Is it a record of this ledger's own, which it has numbered?
+fn is_finished(content: &Content<'_>) -> bool {
+    match content {
+        Content::Flow(flow) => flow.record.is_some_and(|record| record.seq != 0),
+        Content::Gap(gap) => gap.seq != 0,
+        Content::Expectation(_) => false,
+    }
+}
 
 /// For which flows a record is made when they begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,11 +132,15 @@ impl Ledger {
     }
 
     fn row(&mut self, row: &Row, message: &Message<'_>, content: &Content<'_>, out: &mut Batch) {
-        if !self.missing.is_empty() {
-            self.tell_missing(row.received_ns, out);
-        }
-        if let Some(gap) = self.flush.note(row, message.port, self.table.len()) {
-            self.write_gap(gap, out);
+        // A record of ours, out of a journal: what came of its row, and of the time that went by, stands beside it there.
+        // A flow that was open: nothing happens while a ledger is filled.
+        if !is_finished(content) && row.kind != Kind::Open {
+            if !self.missing.is_empty() {
+                self.tell_missing(row.received_ns, out);
+            }
+            if let Some(gap) = self.flush.note(row, message.port, self.table.len()) {
+                self.write_gap(gap, out);
+            }
         }
         match (row.kind, content) {
             (Kind::New, Content::Flow(flow)) => self.began(row, message, flow, out),
@@ -141,9 +156,23 @@ impl Ledger {
 
     fn began(&mut self, row: &Row, message: &Message<'_>, flow: &Flow<'_>, out: &mut Batch) {
         let Some(mut entry) = Entry::of(row, flow, self.generation) else { return self.refuse() };
-        self.counters.new = self.counters.new.saturating_add(1);
         let hash = self.table.hash(&entry.orig, entry.id);
-        if let Some(place) = self.table.find(hash, &entry.orig, entry.id) {
+        let place = self.table.find(hash, &entry.orig, entry.id);
+        let grace = self.options.grace_ns;
+        if let Some(held) = place.and_then(|place| self.table.get_mut(place))
+            && held.began_with(&entry, grace)
+        {
+            // A dump had shown it while this waited in the socket.
+            held.generation = self.generation;
+            self.counters.updates = self.counters.updates.saturating_add(1);
+            return;
+        }
+        if self.ended.outran(hash, entry.start_ns) {
+            self.counters.duplicates = self.counters.duplicates.saturating_add(1);
+            return;
+        }
+        self.counters.new = self.counters.new.saturating_add(1);
+        if let Some(place) = place {
             // The old one's end has not been seen yet: it lies before this beginning.
             self.lose_sight(place, hash, entry.seen_ns);
         }
@@ -250,7 +279,8 @@ impl Ledger {
             entry.flow_id = self.table.flow_id(hash, entry.start_ns);
         }
         self.missing.retain(|missing| Some(*missing) != place);
-        self.ended.add(hash, entry.start_ns);
+        let stop = flow.stop_ns.or(flow.event_ns).and_then(|stop| i64::try_from(stop).ok());
+        self.ended.add(hash, entry.start_ns, stop.unwrap_or(entry.start_ns));
         self.seq = self.seq.saturating_add(1);
         self.counters.flows = self.counters.flows.saturating_add(1);
         let mut record = entry.record(self.seq);
@@ -341,7 +371,7 @@ impl Ledger {
             }
             let hash = self.table.hash(&held.orig, held.id);
             if let Some(held) = self.table.remove(*place, hash) {
-                self.ended.add(hash, held.start_ns);
+                self.ended.add(hash, held.start_ns, held.start_ns);
                 self.seq = self.seq.saturating_add(1);
                 self.counters.flows = self.counters.flows.saturating_add(1);
                 self.counters.missed_ends = self.counters.missed_ends.saturating_add(1);
@@ -376,8 +406,8 @@ impl Ledger {
         let hash = entry.as_ref().map(|entry| self.table.hash(&entry.orig, entry.id));
         if known.seq != 0 {
             self.seq = self.seq.max(known.seq);
-            if let (Some(entry), Some(hash), Kind::Flow) = (entry, hash, row.kind) {
-                self.settle(&entry, hash);
+            if let (Some(entry), Some(hash)) = (entry, hash) {
+                self.settle(row.kind, entry, hash, &known);
             }
             record::renumbered(row, message, flow, &known, out);
             return;
@@ -389,15 +419,40 @@ impl Ledger {
         record::renumbered(row, message, flow, &Record { seq: self.seq, flow_id, ..known }, out);
     }
 
-    /// The flow has its record already.
-    fn settle(&mut self, entry: &Entry, hash: u64) {
-        let place = self.table.find(hash, &entry.orig, entry.id);
-        if let Some(place) = place
-            && self.table.remove(place, hash).is_some()
-        {
-            self.missing.retain(|missing| *missing != place);
-            self.ended.add(hash, entry.start_ns);
-            self.counters.flows = self.counters.flows.saturating_add(1);
+    /// The flow has this record already.
+    fn settle(&mut self, kind: Kind, mut entry: Entry, hash: u64, known: &Record<'_>) {
+        let is_it = |held: &Entry| held.flow_id == known.flow_id;
+        let place = self
+            .table
+            .find(hash, &entry.orig, entry.id)
+            .filter(|place| self.table.get(*place).is_some_and(is_it))
+            .or_else(|| self.missing.iter().copied().find(|place| self.table.get(*place).is_some_and(is_it)));
+        let told = if kind == Kind::Interim { entry.totals } else { None };
+        match (kind, place) {
+            (Kind::Flow, Some(place)) => {
+                if self.table.remove(place, hash).is_some() {
+                    self.missing.retain(|missing| *missing != place);
+                    self.ended.add(hash, entry.start_ns, entry.start_ns);
+                    self.counters.flows = self.counters.flows.saturating_add(1);
+                }
+            }
+            (Kind::Flow, None) => {}
+            (_, Some(place)) => {
+                if let Some(held) = self.table.get_mut(place) {
+                    held.told(known, told, entry.seen_ns);
+                }
+            }
+            (_, None) => {
+                // It was first seen while a dump was compared.
+                entry.flow_id = known.flow_id;
+                entry.start_from = known.start_from;
+                entry.told(known, told, entry.seen_ns);
+                self.counters.restored = self.counters.restored.saturating_add(1);
+                if let Some(other) = self.table.find(hash, &entry.orig, entry.id) {
+                    self.lose_sight(other, hash, entry.start_ns);
+                }
+                self.table.insert(hash, entry);
+            }
         }
     }
 
@@ -435,10 +490,16 @@ impl Ledger {
         self.counters.restored = self.counters.restored.saturating_add(1);
         let hash = self.table.hash(&entry.orig, entry.id);
         let waits = entry.missing_ns != 0;
-        let place = if entry.superseded || self.table.find(hash, &entry.orig, entry.id).is_some() {
+        // Of two with one tuple and id the later one is to be found by them, in whatever order they come.
+        let other = self.table.find(hash, &entry.orig, entry.id);
+        let later = other.and_then(|other| self.table.get(other)).is_some_and(|held| held.start_ns > entry.start_ns);
+        let place = if later {
             entry.superseded = true;
             self.table.keep(entry)
         } else {
+            if let Some(other) = other {
+                self.lose_sight(other, hash, entry.start_ns);
+            }
             self.table.insert(hash, entry)
         };
         if waits {

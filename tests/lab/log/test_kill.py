@@ -38,7 +38,7 @@ def test_kill_at_random_moments(
     load = Load(gateway, per_second, seed=seed)
     for moment in moments:
         logger = gateway.log(*words)
-        time.sleep(moment)
+        time.sleep(moment)  # waits: the moment of the kill is the case
         logger.kill()
     last = gateway.log(*words).ready()
     load.stop()

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benches import limits, machine, process, report
+from benches import comparison, limits, machine, process, report
 
 SECTIONS = {
     "start": "start-up",
@@ -18,6 +18,10 @@ SECTIONS = {
     "packets": "packets through the engine",
     "events": "live events under a flood",
     "table": "reading a full table",
+    "ledger": "the flow ledger on one core",
+    "log_live": "the logger under a long flood",
+    "loggers": "other loggers beside ours",
+    "who": "who, on 100 million records",
 }
 
 FULL = {
@@ -40,6 +44,25 @@ FULL = {
     "live_rate": 500_000,
     "live_seconds": 3.0,
     "live_rounds": 3,
+    "ledger_parts": ["pipeline", "ipfix", "memory", "size"],
+    "log_flows": 1_000_000,
+    "log_rounds": 3,
+    "ipfix_flows": 200_000,
+    "ipfix_rounds": 10,
+    "open_flows": 1_000_000,
+    "size_flows": 10_000_000,
+    "nfcapd_flows": 200_000,
+    "long_flood_seconds": 60.0,
+    "long_flood_rate": 102_000,
+    "logger_rounds": 2,
+    "modest_seconds": 5.0,
+    "modest_rate": 10_000,
+    "loss_seconds": 5.0,
+    "loss_rate": 40_000,
+    "patient": True,
+    "who_records": 100_000_000,
+    "who_rounds": 15,
+    "generate": False,
 }
 QUICK = FULL | {
     "entries": 100_000,
@@ -57,6 +80,18 @@ QUICK = FULL | {
     "rival_rounds": 1,
     "live_seconds": 2.0,
     "live_rounds": 1,
+    "log_flows": 300_000,
+    "log_rounds": 1,
+    "ipfix_flows": 100_000,
+    "ipfix_rounds": 3,
+    "size_flows": 1_000_000,
+    "nfcapd_flows": 100_000,
+    "long_flood_seconds": 15.0,
+    "logger_rounds": 1,
+    "modest_seconds": 3.0,
+    "loss_seconds": 3.0,
+    "patient": False,
+    "who_rounds": 5,
 }
 #: Room for what a flood leaves behind before the kernel's collector has come round.
 FLOOD_ENTRIES = 3_000_000
@@ -71,8 +106,13 @@ def main() -> int:
         plan["timestamps"] = True
     if options.no_accounting:
         plan["accounting"] = False
+    plan["generate"] = options.generate
+    if options.ledger_parts:
+        plan["ledger_parts"] = options.ledger_parts.split(",")
     process.build()
     figures: dict[str, Any] = {"machine": machine.facts(), "quick": options.quick, "notes": []}
+    if options.add and Path(options.add).exists():
+        figures = added(json.loads(Path(options.add).read_text(encoding="utf-8")), figures, options.sections)
     neighbours = machine.Neighbours()
     with limits.raised(max(FLOOD_ENTRIES, plan["entries"] + plan["entries"] // 10)) as room:
         if plan["entries"] > room:
@@ -83,24 +123,40 @@ def main() -> int:
         if room < FLOOD_ENTRIES:
             # A one-second life and a collector that comes about once a second: keep well below the limit.
             plan["flood_rate"] = room // 5
+            plan["long_flood_rate"] = min(plan["long_flood_rate"], room // 5)
+            plan["loss_rate"] = min(plan["loss_rate"], room // 5)
             figures["notes"].append(f"for the same reason the flood was held to {plan['flood_rate']:,} flows/s")
         if os.geteuid() != 0:
             figures["notes"].append("not root: receive buffers are capped by net.core.rmem_max")
         for section in options.sections or SECTIONS:
             started = time.monotonic()
             _say(f"bench: {SECTIONS[section]} …")
-            figures[section] = process.sandboxed(section, plan)
+            found = process.sandboxed(section, plan)
+            if section == "ledger":  # parts of it may have been measured already
+                found = figures.get("ledger", {}) | found
+            figures[section] = found
             _say(f"bench: {SECTIONS[section]}: {time.monotonic() - started:.0f} s")
-    figures["plan"] = plan
+    figures["plan"] = figures.get("plan", {}) | plan if options.add else plan
     figures["machine"]["CPU meanwhile"] = neighbours.words()
-    if options.json:
-        Path(options.json).write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    for path in filter(None, (options.json, options.add)):
+        Path(path).write_text(json.dumps(figures, indent=1), encoding="utf-8")
     text = report.render(figures)
     print(text)
-    if not options.sections:
+    if not options.sections or options.write:
         Path(options.output).write_text(text, encoding="utf-8")
         _say(f"bench: written to {options.output}")
+        if "loggers" in figures:
+            comparison.PAGE.write_text(comparison.render(figures), encoding="utf-8")
+            _say(f"bench: written to {comparison.PAGE}")
     return 0
+
+
+def added(before: dict[str, Any], now: dict[str, Any], sections: list[str]) -> dict[str, Any]:
+    """What was measured earlier, to go on with: the machine's facts are those of now, and a note says so."""
+    old = [name for name in before if name in SECTIONS and name not in sections]
+    note = f"measured earlier, {before['machine']['date']}, conntap {before['machine']['conntap']}: {', '.join(old)}"
+    notes = [one for one in before["notes"] if not one.startswith("measured earlier")]
+    return {**before, **now, "quick": before["quick"] or now["quick"], "notes": [*notes, note] if old else notes}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -111,6 +167,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-accounting", action="store_true", help="entries without counters")
     parser.add_argument("--timestamps", action="store_true", help="entries with start times")
     parser.add_argument("--output", default=str(process.ROOT / "docs" / "benchmarks.md"), metavar="FILE")
+    parser.add_argument("--generate", action="store_true", help="make the ledger that `who` needs (minutes, 1 GB)")
+    parser.add_argument("--ledger-parts", metavar="NAMES", help="of ledger only these: pipeline,ipfix,memory,size")
+    parser.add_argument("--add", metavar="FILE", help="take the other sections from FILE, and put these into it")
+    parser.add_argument("--write", action="store_true", help="write the report also for some sections only")
     parser.add_argument("--json", metavar="FILE", help="all figures, as JSON")
     return parser
 

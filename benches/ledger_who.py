@@ -4,8 +4,8 @@ The ledger is made once, column by column in DuckDB, in the columns and the orde
 segment of translations alone, 10 million records a segment as after compaction, and kept in DIR.
 
 The generator: a carrier's gateway, 10,000 connections a second of 200,000 subscribers (drawn evenly) behind 1,024
-addresses (a subscriber keeps one), outside ports drawn evenly from 1024 to 65535, half of them the port inside; 70 % TCP,
-29 % UDP, 1 % ICMP; lives of up to 10 s (75 %), 3 min (20 %), 1 h (4.9 %), 12 h (0.1 %); times in nanoseconds.
+addresses (a subscriber keeps one), outside ports drawn evenly from 1024 to 65535, half of them the port inside;
+70 % TCP, 29 % UDP, 1 % ICMP; lives of up to 10 s (75 %), 3 min (20 %), 1 h (4.9 %), 12 h (0.1 %); times in nanoseconds.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from benches import data
+from benches.figures import spread as figure
 from conntap.store.manifest import SegmentEntry, Writer
 
 SEGMENT = 10_000_000
@@ -96,7 +98,8 @@ def make(directory: Path, records: int) -> None:
             told = {
                 "path": str(path.relative_to(directory)), "rows": count, "size": path.stat().st_size,
                 "min_start_ns": least, "max_stop_ns": most, "min_out_addr": FIRST_ADDRESS,
-                "max_out_addr": FIRST_ADDRESS + 1023, "ipv6": False, "dnat": 0, "nat_only": True, "last_seq": first + count,
+                "max_out_addr": FIRST_ADDRESS + 1023, "ipv6": False, "dnat": 0, "nat_only": True,
+                "last_seq": first + count,
             }  # fmt: skip
             note.write_text(json.dumps(told))
             print(
@@ -139,19 +142,22 @@ def spread(values: list[float]) -> str:
     return f"median {values[len(values) // 2]:.0f} ms, {values[0]:.0f} to {values[-1]:.0f}"
 
 
-def measure(directory: Path, records: int, rounds: int) -> None:
-    """Ask for flows that are there and for such that are not, in a new process each time."""
+def measure(directory: Path, records: int, rounds: int) -> dict[str, Any]:
+    """Ask for flows that are there, in a new process each time; milliseconds, those of `--help` beside."""
     import duckdb
 
     draw = random.Random(7)
+    columns = rows(0, records).partition("FROM range")[0]
+    drawn = [draw.randrange(records) for _ in range(rounds)]
     picks = duckdb.sql(
         f"SELECT out_addr, out_port, l4proto, start_ns + duration_ns // 2 FROM "
-        f"({rows(0, records).partition('FROM range')[0]} FROM (SELECT unnest({[draw.randrange(records) for _ in range(rounds)]}) ::BIGINT AS i))"
+        f"({columns} FROM (SELECT unnest({drawn})::BIGINT AS i))"
     ).fetchall()
     run("--help")
     help_ = [run("--help")[0] for _ in range(rounds)]
     print(f"conntap --help, warm: {spread(help_)}")
     base = sorted(help_)[len(help_) // 2]
+    figures: dict[str, Any] = {"records": records, "help_ms": figure(help_), "questions": {}}
 
     def ask(address: int, port: int, protocol: int, moment: int) -> tuple[float, subprocess.CompletedProcess[str]]:
         where = f"{'.'.join(str(byte) for byte in address.to_bytes(4, 'big'))}:{port}"
@@ -174,6 +180,7 @@ def measure(directory: Path, records: int, rounds: int) -> None:
             if "there" in name:
                 assert any(found["sure"] for found in answer["candidates"]), (question, answer)
             took.append(cost)
+        figures["questions"][name] = {"ms": figure(took), "beyond_ms": figure([one - base for one in took])}
         print(f"who, {name}: {spread(took)}; beyond --help: {sorted(took)[len(took) // 2] - base:.0f} ms")
 
     table("there, page cache warm", picks)
@@ -183,11 +190,12 @@ def measure(directory: Path, records: int, rounds: int) -> None:
     table("there, the ledger's files cold (posix_fadvise)", picks, cold="files")
     print(f"the whole machine's page cache dropped by: {forget(directory)}")
     table("there, the whole page cache cold but for `--help`", picks, cold="machine")
+    return figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("directory", type=Path, nargs="?", default=Path("/work/bench-data/ledger"))
+    parser.add_argument("directory", type=Path, nargs="?", default=data.folder() / "who")
     parser.add_argument("--records", type=int, default=100_000_000)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--make", action="store_true", help="only make the ledger")

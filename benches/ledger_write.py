@@ -2,8 +2,8 @@
 
     python -m benches.ledger_write [--flows N] [--keep DIR]
 
-Each part is timed by the process's CPU time, on one core where the system lets us choose: events → records (Ledger), records
-→ columns (SegmentBuilder), sorting, Parquet with fsync and manifest. Then all is merged as the logger does, and measured.
+Each part is timed by the process's CPU time, on one core where the system lets us choose: events → records (Ledger),
+records → columns (SegmentBuilder), sorting, Parquet with fsync and manifest. Then all is merged and measured.
 """
 
 from __future__ import annotations

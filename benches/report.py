@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from benches import packets_report
+from benches import ledger_report, packets_report
 from benches.markdown import spread_text, table_lines, yes
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def render(figures: Figures) -> str:
         lines += _events(figures)
     if "packets" in figures:
         lines += packets_report.section(figures["packets"])
+    lines += ledger_report.sections(figures)
     if "start" in figures:
         lines += _start(figures["start"])
     if "core" in figures:
@@ -53,6 +54,7 @@ def _goals(figures: Figures) -> Iterator[Sequence[str]]:
         yield from _event_goals(figures["events"].get("pinned") or figures["events"]["free"])
     if "packets" in figures:
         yield from packets_report.goals(figures["packets"])
+    yield from ledger_report.goals(figures)
     if "start" in figures:
         for name, most in (("conntap-conntrack -C", 40), ("conntap list", 60)):
             wall = figures["start"][name]["wall_ms"]

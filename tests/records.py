@@ -6,7 +6,7 @@ from pathlib import Path
 
 import conntap
 from conntap import _core
-from conntap.sinks.base import SinkUnavailableError
+from conntap.sinks.base import Sink, SinkUnavailableError
 
 SAMPLES = Path(__file__).resolve().parent / "data/recordings/samples.pcapng"
 
@@ -37,12 +37,10 @@ class Receiver:
         self.loses_unflushed = False
 
 
-class FakeSink:
+class FakeSink(Sink):
     """A sink that tells nothing of its own."""
 
     target = "fake:"
-    keeps = False
-    durable = 0
 
     def __init__(self, receiver: Receiver) -> None:
         self.receiver = receiver

@@ -123,6 +123,7 @@ class Conntrack:
         reliable: bool = False,
         buffer_bytes: int = BUFFER_BYTES,
         kernel_filter: bool = True,
+        gather_ms: int = 0,
     ) -> Events:
         """Subscribe to events; the subscription exists when this returns.
 
@@ -136,6 +137,7 @@ class Conntrack:
                 stop new connections. NEW and UPDATE are merged into the flow's next event instead.
             buffer_bytes: receive buffer to ask for, in the kernel's own accounting (about 1.3 kB an event).
             kernel_filter: False to run the whole filter here.
+            gather_ms: how long events may gather while they come fast; 0 for a millisecond. More costs less.
 
         Returns:
             An iterable (and async iterable) of `Event`, without end. Where the kernel had to drop events a row
@@ -158,6 +160,7 @@ class Conntrack:
                 buffer_bytes=buffer_bytes,
                 reliable=reliable,
                 kernel_filter=kernel_filter,
+                gather_ms=gather_ms,
             )
         )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from conntap import _core
@@ -32,6 +32,8 @@ WAIT_SECONDS = 0.2
 CLOCK_STEP_NS = 500_000_000
 #: At least so long between two comparisons with a dump, seconds.
 RECONCILE_SECONDS = 2.0
+#: How often the table is compared without a loss: flows from before the logger may end without a word.
+AUDIT_SECONDS = 600.0
 #: Events of several processors come out of order: one that is preempted between an end and its message by some 10 ms.
 DISORDER_NS = 250_000_000
 #: Rows at the end of a batch that are asked up to when all is told.
@@ -99,7 +101,6 @@ class Progress:
     received_ns: int = 0
     reconciled: int = 0
     stalls: int = 0
-    notes: list[str] = field(default_factory=list[str])
 
 
 class Pipeline:
@@ -149,6 +150,7 @@ class Pipeline:
         self._until_ns = 0  # what happened up to then has been taken, or is told as a gap
         self._reconcile_at: float | None = None
         self._epoch_at = 0.0
+        self._audit_at = time.monotonic() + AUDIT_SECONDS
         self._interim_at: float | None = None
         self._synced = 0.0
         self._ticked = 0.0
@@ -162,7 +164,9 @@ class Pipeline:
         Raises:
             ConntapError: a sink can never work, or the journal is damaged.
         """
-        began_ns = self._until_ns = time.time_ns()
+        began_ns = time.time_ns()
+        if self.source.live:
+            self._until_ns = began_ns
         try:
             for runner in self.runners:
                 runner.start()
@@ -220,7 +224,9 @@ class Pipeline:
             self.reconcile(after_ns=self._lost_after_ns or 0, interim=False)
         if self._interim_at is not None and now >= self._interim_at:
             self._interim_at = now + (self.settings.interim_seconds or 0)
-            self.reconcile(after_ns=time.time_ns(), interim=True)
+            self.reconcile(after_ns=0, interim=True)
+        if now >= self._audit_at:
+            self.reconcile(after_ns=0, interim=False)
         return True
 
     def stop(self, patience: float = 10.0, *, keep_source: bool = False) -> None:
@@ -344,6 +350,7 @@ class Pipeline:
         began_ns = time.time_ns()
         parts = self.source.dump()
         self._reconcile_at = self._lost_after_ns = None
+        self._audit_at = time.monotonic() + AUDIT_SECONDS
         if parts is None:
             return
         before = None
@@ -351,7 +358,7 @@ class Pipeline:
             before = began_ns - int(self.settings.interim_seconds * 1e9)
         self._finished_rows = True
         try:
-            self.ledger.begin_dump()
+            self.ledger.begin_dump(began_ns)
             for part in parts:
                 self._hand_on(self.ledger.dump(part, before))
                 self._catch_up(1)

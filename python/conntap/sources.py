@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["FileSource", "InterfaceSource", "KernelSource", "Source"]
 
 
+#: A log need not have an event at once: fewer looks cost less. What gathers is lost if the logger dies, as a gap.
+GATHER_MS = 20
+
+
 class Source(Protocol):
     """Gives events.
 
@@ -80,6 +84,7 @@ class KernelSource:
             updates=updates,
             reliable=reliable,
             buffer_bytes=buffer_bytes,
+            gather_ms=GATHER_MS,
         )
 
     def receive(self, timeout: float) -> _core.Batch | None:

@@ -197,8 +197,16 @@ def test_ulogd_writes_the_same_lines(tmp_path):
     run = sandboxed(sys.executable, str(HERE / "ulogd_beside.py"), str(tmp_path), ulogd, str(plugins[0]))
     assert run.returncode == 0, run.stderr
 
-    def lines(name: str) -> list[bytes]:
-        return sorted(OWN_TIMES.sub(rb'"\1": -', line) for line in (tmp_path / name).read_bytes().splitlines())
+    def lines(name: str) -> list[tuple[bytes, tuple[int, int]]]:
+        """Each line without the times that are ulogd's own, and when its connection began."""
+        found = (tmp_path / name).read_bytes().splitlines()
+        return sorted((OWN_TIMES.sub(rb'"\1": -', line), began(json.loads(line))) for line in found)
 
-    assert len(lines("ours")) == 5
-    assert lines("ours") == lines("theirs")
+    ours, theirs = lines("ours"), lines("theirs")
+    assert len(ours) == 5
+    assert [line for line, _ in ours] == [line for line, _ in theirs]
+    assert all(mine <= heard for (_, mine), (_, heard) in zip(ours, theirs, strict=True))
+
+
+def began(row: dict[str, int]) -> tuple[int, int]:
+    return row["flow.start.sec"], row["flow.start.usec"]

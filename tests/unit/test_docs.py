@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from conntap.sinks.targets import KINDS
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))]
 
@@ -69,3 +71,13 @@ def test_make_targets_that_are_named_exist():
         for target in re.findall(r"(?:`|^)make ([a-z-]+)", document.read_text(), re.MULTILINE)
     }
     assert not {(name, target) for name, target in named if target not in targets}
+
+
+@pytest.mark.parametrize("scheme", sorted({scheme for scheme, _ in KINDS}))
+def test_every_option_of_a_sink_is_in_its_section(scheme):
+    page = (ROOT / "docs/sinks.md").read_text()
+    assert f"`{scheme}:" in page
+    sections = [part for part in page.split("\n## ") if scheme in part.partition("\n")[0].split(", ")]
+    named = set(re.findall(r"`([a-z_]+)`", "".join(sections)))
+    options = {option for (other, _), kind in KINDS.items() if other == scheme for option in kind.options}
+    assert not options - named

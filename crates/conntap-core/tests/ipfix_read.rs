@@ -431,10 +431,11 @@ fn our_own_exporters_records_come_back() {
             let wanted = ours(number);
             let (record, wanted_record) = (flow.record.unwrap(), wanted.record.unwrap());
             assert_eq!((flow.orig, flow.reply), (wanted.orig, wanted.reply));
-            assert_eq!((flow.counters_orig, flow.counters_reply), (wanted.counters_orig, wanted.counters_reply));
-            assert_eq!((record.flow_id, record.record_no), (wanted_record.flow_id, number));
-            assert_eq!(record.prior, wanted_record.prior);
+            // NetFlow v9 carries no flow id, without which interim records cannot be added up.
             if version == Version::Ipfix {
+                assert_eq!((flow.counters_orig, flow.counters_reply), (wanted.counters_orig, wanted.counters_reply));
+                assert_eq!((record.flow_id, record.record_no), (wanted_record.flow_id, number));
+                assert_eq!(record.prior, wanted_record.prior);
                 assert_eq!(flow.start_ns, wanted.start_ns);
                 assert_eq!(flow.stop_ns, wanted.stop_ns.filter(|_| *kind == Kind::Flow));
             }

@@ -154,7 +154,7 @@ fn fed(ledger: &mut Ledger, fill: impl FnOnce(&mut Batch)) -> Batch {
 fn dumped(ledger: &mut Ledger, interim: i64, after: i64, before: i64, fill: impl FnOnce(&mut Batch)) -> Batch {
     let (mut entries, mut records) = (Batch::default(), Batch::default());
     fill(&mut entries);
-    ledger.begin_dump();
+    ledger.begin_dump(i64::MAX);
     ledger.dump(&entries, interim, &mut records);
     ledger.end_dump(after, before, &mut records);
     assert!(ledger.balanced(), "{:?}", ledger.counters());
@@ -257,6 +257,15 @@ fn what_a_dump_does_not_show_ended_unseen_between_two_times() {
 }
 
 #[test]
+fn of_a_flow_that_never_reports_only_what_was_seen_is_claimed() {
+    let mut ledger = ledger(Bindings::None);
+    dumped(&mut ledger, i64::MIN, 0, 120 * S, |entries| entry(entries, &A, 5, 120 * S));
+    dumped(&mut ledger, i64::MIN, 150 * S, 200 * S, |_| {});
+    let [seen] = flows(&tick(&mut ledger, 205 * S))[..] else { panic!() };
+    assert_eq!((seen.record.stop_after_ns, seen.stop), (Some(120 * S), Some(200 * S as u64)));
+}
+
+#[test]
 fn an_end_that_comes_late_behind_the_dump_is_known_after_all() {
     let mut ledger = ledger(Bindings::None);
     fed(&mut ledger, |events| new(events, &A));
@@ -270,7 +279,7 @@ fn an_end_that_comes_late_behind_the_dump_is_known_after_all() {
 fn a_dump_that_shows_what_ended_meanwhile_does_not_revive_it() {
     let mut ledger = ledger(Bindings::None);
     fed(&mut ledger, |events| new(events, &A));
-    ledger.begin_dump();
+    ledger.begin_dump(i64::MAX);
     fed(&mut ledger, |events| destroy(events, &A, 160 * S));
     let (mut entries, mut records) = (Batch::default(), Batch::default());
     entry(&mut entries, &A, 9, 160 * S);
@@ -394,4 +403,40 @@ fn open_flows_are_small() {
     assert_eq!(ledger.len(), 200_000);
     let each = ledger.memory() / 200_000;
     assert!(each <= 300, "{each} bytes");
+}
+
+#[test]
+fn a_beginning_that_waited_while_a_dump_showed_the_flow_is_no_second_flow() {
+    let mut ledger = ledger(Bindings::None);
+    dumped(&mut ledger, i64::MIN, 99 * S, 101 * S, |entries| entry(entries, &A, 1, 101 * S));
+    assert!(fed(&mut ledger, |events| new(events, &A)).is_empty());
+    assert_eq!(flows(&fed(&mut ledger, |events| destroy(events, &A, 160 * S))).len(), 1);
+    assert!(ledger.is_empty() && tick(&mut ledger, 300 * S).is_empty());
+}
+
+#[test]
+fn a_beginning_that_is_told_behind_its_end_is_no_second_flow() {
+    let mut ledger = ledger(Bindings::None);
+    let later = Conn { start: A.start + 5, ..A }; // the event is stamped a little after the beginning
+    assert_eq!(flows(&fed(&mut ledger, |events| destroy(events, &A, 160 * S))).len(), 1);
+    assert!(fed(&mut ledger, |events| new(events, &later)).is_empty());
+    assert!(ledger.is_empty());
+}
+
+#[test]
+fn filling_a_ledger_tells_nothing() {
+    let mut first = ledger(Bindings::None);
+    fed(&mut first, |events| {
+        new(events, &A);
+        new(events, &B);
+    });
+    dumped(&mut first, i64::MIN, 150 * S, 200 * S, |_| {});
+    let mut open = Batch::default();
+    first.open(0, usize::MAX, 300 * S, &mut open); // their grace was over at 205 s
+    let mut second = ledger(Bindings::None);
+    let mut told = Batch::default();
+    second.feed(&open, &mut told);
+    assert!(told.is_empty());
+    assert_eq!((second.seq(), second.len()), (0, 2));
+    assert_eq!(flows(&tick(&mut second, 301 * S)).len(), 2);
 }

@@ -128,9 +128,9 @@ impl Batch {
     /// Up to when the kernel had told what happened when it sent the last of these events; at least *known_ns*.
     ///
     /// By its own timestamps where there are any. Only the last *rows* rows are looked at.
-    #[pyo3(signature = (known_ns, rows=usize::MAX))]
-    fn until(&self, py: Python<'_>, known_ns: i64, rows: usize) -> i64 {
-        py.detach(|| conntap_core::ledger::until(&self.0, known_ns, rows))
+    #[pyo3(signature = (known_ns, rows=None))]
+    fn until(&self, py: Python<'_>, known_ns: i64, rows: Option<usize>) -> i64 {
+        py.detach(|| conntap_core::ledger::until(&self.0, known_ns, rows.unwrap_or(usize::MAX)))
     }
 
     fn __len__(&self) -> usize {

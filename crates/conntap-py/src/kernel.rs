@@ -453,7 +453,8 @@ struct ListenerState {
 impl Listener {
     /// Subscribe to `groups` (1 NEW, 2 UPDATE, 3 DESTROY, 4–6 expectations).
     #[new]
-    #[pyo3(signature = (groups, filter=None, *, netns=None, buffer_bytes=0, reliable=false, kernel_filter=true))]
+    #[pyo3(signature = (groups, filter=None, *, netns=None, buffer_bytes=0, reliable=false, kernel_filter=true, gather_ms=0))]
+    #[allow(clippy::too_many_arguments)] // keywords, in Python
     fn new(
         py: Python<'_>,
         groups: Vec<u32>,
@@ -462,6 +463,7 @@ impl Listener {
         buffer_bytes: u32,
         reliable: bool,
         kernel_filter: bool,
+        gather_ms: u64,
     ) -> PyResult<Self> {
         let namespace = namespace(py, netns)?;
         let filter = filter.cloned();
@@ -472,6 +474,7 @@ impl Listener {
                 program: program.as_deref(),
                 buffer_bytes,
                 reliable,
+                gather: (gather_ms > 0).then(|| std::time::Duration::from_millis(gather_ms)),
                 namespace: namespace.as_ref(),
             })
         });

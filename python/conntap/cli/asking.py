@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conntap.cli.io import IO
-    from conntap.store.query import Ledger
+    from conntap.store.query import Ledger, Result
 
-__all__ = ["ledger_options", "note_question", "open_ledger"]
+__all__ = ["ledger_options", "note_question", "open_ledger", "warn_withheld"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
 DEFAULT = "/var/lib/conntap"
 
 
-def ledger_options(command: F) -> F:
-    """--ledger, --case, --utc."""
-    for option in (
-        click.option("--utc", is_flag=True, help="Times in UTC, both those given and those shown."),
+def ledger_options(*, utc: bool = True) -> Callable[[F], F]:
+    """--ledger, --case, and --utc where times are given or shown."""
+    options = (
+        *([click.option("--utc", is_flag=True, help="Times in UTC, both those given and those shown.")] if utc else []),
         click.option("--case", metavar="ID", help="What the question is for; noted in DIR/queries.jsonl."),
         click.option(
             "--ledger",
@@ -31,9 +31,14 @@ def ledger_options(command: F) -> F:
             metavar="DIR",
             help=f"The ledger (default: $CONNTAP_LEDGER, or {DEFAULT}).",
         ),
-    ):
-        command = option(command)
-    return command
+    )
+
+    def add(command: F) -> F:
+        for option in options:
+            command = option(command)
+        return command
+
+    return add
 
 
 def open_ledger(directory: str | None) -> Ledger:
@@ -45,6 +50,12 @@ def open_ledger(directory: str | None) -> Ledger:
     from conntap.store.query import Ledger
 
     return Ledger(directory or os.environ.get("CONNTAP_LEDGER") or DEFAULT)
+
+
+def warn_withheld(io: IO, result: Result) -> None:
+    """Say what the answer leaves out of what is in no segment yet."""
+    if result.withheld:
+        io.say(f"warning: {result.withheld}")
 
 
 def note_question(io: IO, ledger: Ledger, question: dict[str, Any], *, case: str | None, found: int) -> None:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from conntap.cli.asking import ledger_options, note_question, open_ledger
+from conntap.cli.asking import ledger_options, note_question, open_ledger, warn_withheld
 from conntap.cli.options import Duration, filter_argument
 
 if TYPE_CHECKING:
     from conntap.cli.io import IO
-    from conntap.store.query import Ledger
+    from conntap.store.query import Ledger, Result
 
 __all__ = ["flows"]
 
@@ -19,13 +19,15 @@ __all__ = ["flows"]
 SUMS = {"bytes": "bytes", "packets": "packets", "flows": "CASE WHEN kind IN ('FLOW', 'OPEN') THEN 1 ELSE 0 END"}
 #: What a list shows: name → column.
 SHOWN = (
-    "strftime(start_ns, '%Y-%m-%d %H:%M:%S') AS start", "round(duration, 1) AS seconds", "protocol",
+    "epoch_ns(start_ns) AS start", "round(duration, 1) AS seconds", "protocol",
     "orig_src", "coalesce(orig_sport, orig_icmp_id) AS port",
     "CASE WHEN nat IN ('snat', 'snat,dnat') THEN reply_dst END AS outside",
     "CASE WHEN nat IN ('snat', 'snat,dnat') THEN coalesce(reply_dport, reply_icmp_id) END AS outside_port",
     "orig_dst", "orig_dport", "CASE WHEN nat IN ('dnat', 'snat,dnat') THEN reply_src END AS server",
     "orig_bytes AS up", "reply_bytes AS down", "coalesce(end_reason, lower(kind)) AS ended",
 )  # fmt: skip
+#: The same list each time, also where connections began in the same moment.
+ORDER = "start_ns, protocol, orig_src, coalesce(orig_sport, orig_icmp_id), orig_dst, orig_dport"
 BUCKETS = 24
 BAR = 24
 
@@ -49,7 +51,7 @@ EPILOG = (
 @click.option("--csv", "csv_", is_flag=True, help="Comma-separated values, names first.")
 @click.option("--parquet", metavar="FILE", help="Write all columns to a Parquet FILE instead.")
 @click.option("--ascii", is_flag=True, help="Only ASCII signs.")
-@ledger_options
+@ledger_options()
 @click.pass_obj
 def flows(io: IO, words: tuple[str, ...], **options: Any) -> None:
     """Show connections of a ledger that FILTER wants, or sums of them."""
@@ -70,8 +72,7 @@ def flows(io: IO, words: tuple[str, ...], **options: Any) -> None:
     if options["parquet"]:
         if options["by"] or options["every"]:
             raise click.UsageError("--parquet writes connections: without --by and --every")
-        ledger.flows(where, between=ask.within).write_parquet(options["parquet"])
-        found = -1
+        found = ask.parquet(options["parquet"])
     elif options["by"]:
         found = ask.by(
             options["by"].split(","), options["what"] or "bytes", options["top"] or 20, options["every"], options
@@ -93,9 +94,25 @@ class Asking:
         self.where = where
         self.within = within
         self.utc = utc
+        self._warned = False
 
     def fetch(self, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        return self.ledger.select(query, self.where, between=self.within).fetch()
+        result = self.ledger.select(query, self.where, between=self.within)
+        found = result.fetch()
+        self._warn(result)
+        return found
+
+    def parquet(self, path: str) -> int:
+        """Write all columns to a file."""
+        result = self.ledger.flows(self.where, between=self.within)
+        count = result.write_parquet(path)
+        self._warn(result)
+        return count
+
+    def _warn(self, result: Result) -> None:
+        if not self._warned:
+            warn_withheld(self.io, result)
+        self._warned = True
 
     def write(self, names: list[str], rows: list[tuple[Any, ...]], options: dict[str, Any]) -> bool:
         """For programs; False where people read."""
@@ -119,7 +136,7 @@ class Asking:
 
     def listing(self, what: str, top: int | None, options: dict[str, Any]) -> int:
         """Connections one by one, in order of their beginning or the largest first."""
-        order = f"{SUMS[what]} DESC NULLS LAST" if top else "start_ns"
+        order = f"{SUMS[what]} DESC NULLS LAST, {ORDER}" if top else ORDER
         limit = f" LIMIT {top}" if top else ""
         if options["json_"] or options["csv_"]:
             times = ", ".join(f"epoch_ns({name}) AS {name}" for name in ("start_ns", "stop_ns", "stop_after_ns"))
@@ -128,16 +145,19 @@ class Asking:
             self.write(names, rows, options)
             return len(rows)
         from conntap.cli.pictures import table
+        from conntap.store.times import show, zone_name
 
-        start = "" if self.utc else ""
-        names, rows = self.fetch(f"SELECT {', '.join(SHOWN)}{start} FROM flows ORDER BY {order}{limit}")
+        names, found = self.fetch(f"SELECT {', '.join(SHOWN)} FROM flows ORDER BY {order}{limit}")
+        starts = [row[0] for row in found if row[0] is not None]
+        rows = [("" if at is None else show(at, utc=self.utc)[:19], *more) for at, *more in found]
         right = frozenset(
             at
             for at, name in enumerate(names)
             if name in ("seconds", "port", "outside_port", "orig_dport", "up", "down")
         )
         self.io.write(table([name.upper() for name in names], rows, width=self.io.width, right=right).encode())
-        self.io.say(f"{len(rows):,} record{'s' if len(rows) != 1 else ''}, times in UTC")
+        zone = zone_name(starts[0] if starts else 0, utc=self.utc)
+        self.io.say(f"{len(rows):,} record{'s' if len(rows) != 1 else ''}, times in {zone}")
         return len(rows)
 
     def by(self, by: list[str], what: str, top: int, every: float | None, options: dict[str, Any]) -> int:
@@ -163,7 +183,7 @@ class Asking:
         for row in rows:
             *values, total, course, everything = row
             total = total or 0
-            line = [*values, human(total), f"{100 * total / everything:.0f} %" if everything else ""]
+            line: list[object] = [*values, human(total), f"{100 * total / everything:.0f} %" if everything else ""]
             if self.io.is_tty:
                 heights = [0.0] * max(1, min(BUCKETS * 4, -(-(high - low) // step)))
                 for point in course:
@@ -195,7 +215,7 @@ class Asking:
                     f"--every {every:g}s makes more than 100,000 lines; say more, or --from and --to"
                 )
             values = {at: values.get(at, 0) for at in range(first, last + step, step)}
-        rows = [(at, value) for at, value in values.items()]
+        rows = list(values.items())
         if self.write(names, rows, options):
             return len(rows)
         most = max(values.values(), default=0)

@@ -211,6 +211,9 @@ def finish(io: IO, pipeline: Pipeline, summary: str | None) -> None:
         except OSError as error:
             raise UsageError(f"--summary {summary}: {error.strerror}") from error
     io.say(sums(pipeline, counters))
+    check_sinks(pipeline)
+    if pipeline.journal is None and count_of(pipeline.runners, "not_sent") + count_of(pipeline.runners, "left"):
+        raise ConntapError("records were lost: their sink could not take them", hint="--state DIR keeps them on disk")
     if not pipeline.ledger.balanced:
         raise ConntapError("the books do not balance", hint="this is a bug: please report it with --summary's file")
 

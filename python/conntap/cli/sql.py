@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from conntap.cli.asking import ledger_options, note_question, open_ledger
+from conntap.cli.asking import ledger_options, note_question, open_ledger, warn_withheld
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ EPILOG = (
 @click.option("--json", "json_", is_flag=True, help="One JSON object a line.")
 @click.option("--csv", "csv_", is_flag=True, help="Comma-separated values, names first.")
 @click.option("--init", is_flag=True, help="Print the SQL that makes the views in any DuckDB, and ask nothing.")
-@ledger_options
+@ledger_options(utc=False)
 @click.pass_obj
 def sql(
     io: IO,
@@ -40,7 +40,6 @@ def sql(
     init: bool,
     directory: str | None,
     case: str | None,
-    utc: bool,
 ) -> None:
     """Ask a ledger in SQL: views flows (addresses as text), records (as they are on disk), gaps, segments.
 
@@ -55,10 +54,12 @@ def sql(
     if query is None:
         if sys.stdin.isatty():
             raise click.UsageError("say what: conntap sql 'SELECT …', or give it on standard input")
-        query = sys.stdin.read()
+        query = str(sys.stdin.read())
     if not query.strip().rstrip(";").strip():
         raise click.UsageError("the query is empty")
-    names, rows = ledger.sql(query).fetch()
+    result = ledger.sql(query)
+    names, rows = result.fetch()
+    warn_withheld(io, result)
     note_question(io, ledger, {"command": "sql", "query": query}, case=case, found=len(rows))
     if json_:
         write_json(io, names, rows)

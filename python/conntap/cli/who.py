@@ -35,7 +35,7 @@ EPILOG = (
 @click.option("--between", nargs=2, metavar="TIME TIME", help="At any time between these.")
 @click.option("--skew", default="1s", show_default=True, metavar="TIME", help="How far the clocks may differ.")
 @click.option("--json", "json_", is_flag=True, help="As one JSON object.")
-@ledger_options
+@ledger_options()
 @click.pass_obj
 def who(
     io: IO,
@@ -49,16 +49,21 @@ def who(
     case: str | None,
     utc: bool,
 ) -> int:
-    """Tell who had ADDRESS (and PORT; of ICMP the id) at a time: the host inside, its binding and flow, and how sure that is."""
+    """Tell who had ADDRESS (and PORT) at a time: the host inside, its binding and flow, and how sure that is.
+
+    Of ICMP the identifier stands for the port.
+    """
     from conntap._core import now_ns
     from conntap.errors import ConntapError, UsageError
     from conntap.store.times import to_ns
 
-    if (at is None) == (between is None):
+    if at is not None and between is None:
+        first, last = at, at
+    elif at is None and between is not None:
+        first, last = between
+    else:
         raise click.UsageError("say when: --at TIME or --between TIME TIME")
     now = now_ns()
-    first, last = (at, at) if between is None else between
-    assert first is not None and last is not None
     times = (to_ns(first, now_ns=now, utc=utc), to_ns(last, now_ns=now, utc=utc))
     address, port = split(place)
     try:
@@ -186,7 +191,10 @@ def verdict(io: IO, answer: Answer, *, utc: bool) -> str:
     if answer.gaps:
         return f"{nobody}not certain: a gap overlaps the time asked for"
     if not answer.open_known:
-        return f"{nobody}not certain: connections that were open when this ledger ends are not known (no journal beside it)"
+        why = "its privacy settings are not known" if answer.withheld else "no journal beside it"
+        return f"{nobody}not certain: connections that were open when this ledger ends are not known ({why})"
+    if answer.certainty == "inside withheld":
+        return f"{nobody}not certain: {answer.withheld}"
     if answer.certainty == "end unknown":
         return "not certain: nobody saw where a connection ended"
     if answer.ambiguous:

@@ -146,7 +146,8 @@ KEYS: Final = (
     Key("sink", "fields", "list of fields", "all that it has", list_of(text, what="fields"),
         "Which fields are written (docs/fields.md)."),
     Key("sink", "spool", "size", f'"{size_text(SPOOL_BYTES)}"', size(1 << 20),
-        "How much may wait on disk while the receiver is away. What does not fit is a gap with its count."),
+        "How much may wait on disk while the receiver is away. "
+        "When it is full the logger waits, and the kernel holds the events."),
     Key("sink", "options", "table", "none", options, "The sink's own options."),
     Key("privacy", "no_destination", "true, false", "false", flag,
         "Leave out whom the inside hosts talked to."),

@@ -6,6 +6,7 @@ import csv
 from typing import TYPE_CHECKING, Final
 
 from conntap import _core
+from conntap.errors import UsageError
 from conntap.sinks.files import LineFile
 from conntap.sinks.frames import packing_of
 from conntap.sinks.lines import FileSink
@@ -60,6 +61,7 @@ class CsvSink(FileSink):
         file = LineFile(
             path,
             head=formatter.head(),
+            is_ours=is_ours,
             packing=packing_of(path, compress),
             rotate_bytes=rotate_bytes,
             rotate_seconds=rotate_seconds,
@@ -74,3 +76,18 @@ class CsvSink(FileSink):
                 return 0
 
         super().__init__(f"csv:{path}", file, formatter, seq_of=None if place is None else seq_of)
+
+
+def is_ours(begin: bytes) -> bool:
+    """It begins with columns of ours, whichever; a torn first line with the first of them."""
+    line, _, _ = begin.partition(b"\r\n")
+    names = line.decode(errors="replace").split(",")
+    if len(line) == len(begin):  # torn: nothing can be said of the last name
+        names.pop()
+        if not names:
+            return any(name.encode().startswith(begin) for name in FIELDS)
+    try:
+        _core.LineFormatter("csv", fields=names)
+    except UsageError:
+        return False
+    return True

@@ -27,6 +27,8 @@ __all__ = ["LineFile"]
 FRAME_BYTES: Final = 1 << 20
 #: The longest line that can be told from a file of something else.
 LONGEST_LINE: Final = 1 << 20
+#: So much of a file says whose it is.
+BEGINNING: Final = 4096
 #: What may pass by itself: no room, a limit of the user's, a server that is gone.
 PASSING: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENFILE, errno.EMFILE, errno.ESTALE}
@@ -48,7 +50,7 @@ class LineFile:
         path: str,
         *,
         head: bytes = b"",
-        starts: bytes = b"",
+        is_ours: Callable[[bytes], bool] | None = None,
         packing: Packing = "none",
         rotate_bytes: int = 0,
         rotate_seconds: float = 0,
@@ -60,7 +62,7 @@ class LineFile:
         Args:
             path: the file; what stands in it stays.
             head: what every file begins with (the names of CSV). A file with another head is rotated away.
-            starts: how the first line of such a file begins; a file that begins otherwise is left alone.
+            is_ours: judges the beginning of a file, which may be torn; one that is not ours is refused and left alone.
             packing: compression.
             rotate_bytes: a file of this size is rotated; 0 never.
             rotate_seconds: a file is rotated when so many seconds begin anew, counted from the epoch; 0 never.
@@ -70,7 +72,8 @@ class LineFile:
         self.path = None if path == "-" else Path(path)
         self.name = "standard output" if self.path is None else path
         self.counters: dict[str, int] = {"bytes": 0, "rotated": 0, "removed_files": 0, "torn_bytes": 0}
-        self._head, self._starts = head, starts or head
+        self._head = head
+        self._is_ours = is_ours or self._has_head
         self._packing: Packing = packing
         self._rotate_bytes, self._rotate_ns = rotate_bytes, int(rotate_seconds * 1e9)
         self._keep, self._mode = keep, mode
@@ -106,7 +109,10 @@ class LineFile:
         if self.path is None:
             self._fd = os.dup(1)
         else:
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, self._mode)
+            how = os.O_RDWR | os.O_CREAT | os.O_APPEND
+            if self.path.is_fifo():
+                how = os.O_WRONLY | os.O_NONBLOCK  # says at once when nobody reads
+            self._fd = os.open(self.path, how | os.O_CLOEXEC, self._mode)
         try:
             return self._begin()
         except BaseException:
@@ -118,11 +124,14 @@ class LineFile:
         self._regular = stat.S_ISREG(found.st_mode) and self.path is not None
         self._size = self._durable = 0
         if not self._regular:
-            self._put(self._head)
+            self._put(self._packed_head)
             return b""
         self._lock()
         self._period = int(found.st_mtime_ns // self._rotate_ns) if self._rotate_ns else 0
-        last = self._recover(found.st_size) if found.st_size else b""
+        last = b""
+        if found.st_size:
+            last = self._recover(found.st_size)
+            os.fdatasync(self._fd)  # what an earlier run wrote may not be on disk yet
         if not self._size:
             self._put(self._packed_head)
             self._sync_directory()
@@ -138,50 +147,68 @@ class LineFile:
             raise ConntapError(f"{self.name}: another conntap writes to it", hint="give each its own file") from error
 
     def _recover(self, size: int) -> bytes:
-        """Cut what a crash left half written; returns the last line."""
-        with os.fdopen(os.dup(self._fd), "rb") as file:
-            file.seek(0)
-            if self._packing == "none":
-                first, last, whole = self._recover_plain(file.read(len(self._starts)), size)
-            else:
-                if not file.read(4).startswith(frames.MAGIC[self._packing]):
-                    raise ConntapError(f"{self.name}: is no {self._packing} file", hint="choose another file")
-                file.seek(0)
-                walked = frames.walk(file, self._packing)
-                if walked.is_damaged:
-                    # What stands behind the damage may still be read by somebody: nothing of it is cut.
-                    self._size = self._durable = size
-                    self._move_away()
-                    return b""
-                whole, last = walked.size, last_line(walked.tail)
-                file.seek(0)
-                piece = file.read(1 << 16) if whole else b""
-                first = frames.inflater(self._packing).decompress(piece)[: len(self._starts)] if whole else b""
+        """Cut what a crash left half written; returns the last line. What is not ours is not touched."""
+        if self._packing == "none":
+            begin, last, whole = self._recover_plain(size)
+        else:
+            begin, last, whole = self._recover_packed(size)
+        if begin is None:
+            # Damaged, or too short to say whose it is: what can still be read of it stays, elsewhere.
+            self._size = self._durable = size
+            self._move_away()
+            return b""
+        if not self._is_ours(begin):
+            raise ConntapError(f"{self.name}: holds something else", hint="choose another file")
+        if not whole and not self._head:
+            self._size = self._durable = size
+            self._move_away()  # one line, and not whole: nobody can be sure whose
+            return b""
         if whole < size:
             self.counters["torn_bytes"] += size - whole
-            os.ftruncate(self._fd, whole)
-        self._size = whole
-        if first != self._starts and whole:
-            if not self._head:
-                raise ConntapError(f"{self.name}: holds something else", hint="choose another file")
-            self._durable = whole
+            self._cut(whole)
+        self._size = self._durable = whole
+        if whole and not begin.startswith(self._head):
             self._move_away()  # other columns
             return b""
         return last if last != self._head else b""
 
-    def _recover_plain(self, first: bytes, size: int) -> tuple[bytes, bytes, int]:
+    def _has_head(self, begin: bytes) -> bool:
+        return begin.startswith(self._head) or self._head.startswith(begin)
+
+    def _recover_plain(self, size: int) -> tuple[bytes, bytes, int]:
         """How it begins, its last line, and the size of its whole lines."""
+        begin = os.pread(self._fd, BEGINNING, 0)
         tail = os.pread(self._fd, LONGEST_LINE, max(0, size - LONGEST_LINE))
         end = tail.rfind(b"\n") + 1
-        if not end and (size >= LONGEST_LINE or not self._starts.startswith(first)):
+        if not end and size >= LONGEST_LINE:
             raise ConntapError(f"{self.name}: is no file of lines", hint="choose another file")
-        return first, last_line(tail[:end]), size - len(tail) + end
+        return begin, last_line(tail[:end]), size - len(tail) + end
+
+    def _recover_packed(self, size: int) -> tuple[bytes | None, bytes, int]:
+        """The same of a packed file; no beginning where there is none to be read."""
+        begin = os.pread(self._fd, 1 << 17, 0)
+        magic = frames.MAGIC[self._packing]
+        if begin[: len(magic)] != magic[: len(begin)]:
+            raise ConntapError(f"{self.name}: is no {self._packing} file", hint="choose another file")
+        with os.fdopen(os.dup(self._fd), "rb") as file:
+            file.seek(0)
+            walked = frames.walk(file, self._packing)
+        inside = frames.beginning(begin, self._packing)[:BEGINNING]
+        if inside and not self._is_ours(inside):
+            raise ConntapError(f"{self.name}: holds something else", hint="choose another file")
+        return (None if walked.is_damaged else inside or None), last_line(walked.tail), walked.size
 
     def _back_to_durable(self) -> bytes:
         """Once more after a failure."""
+        if not self._regular and self.path is not None:
+            self._let_go()
+            return self._open()  # a pipe, perhaps with another reader
         if self._regular:
-            os.ftruncate(self._fd, self._durable)
+            self._cut(self._durable)
             self._size = self._durable
+            if not self._size:
+                self._put(self._packed_head)  # a new file that had no room even for this
+                self._durable = self._size
             if self._suspect:
                 # The kernel may have forgotten pages of this file that it could not write: never write to it again.
                 self._move_away()
@@ -196,7 +223,7 @@ class LineFile:
             self.flush()
         if self._regular:
             with suppress(OSError):
-                os.ftruncate(self._fd, self._durable)
+                self._cut(self._durable)
         self._let_go()
 
     def _let_go(self) -> None:
@@ -310,13 +337,7 @@ class LineFile:
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, self._mode)
         os.close(self._fd)
         self._fd = fd
-        self._lock()
-        self._size = self._durable = os.fstat(fd).st_size  # 0, unless somebody put a file there
-        if not self._size:
-            self._put(self._packed_head)
-        self._durable = self._size
-        self._sync_directory()
-        self._period = time.time_ns() // self._rotate_ns if self._rotate_ns else 0
+        self._begin()  # it is empty, unless somebody put a file there
 
     def _free_name(self) -> Path:
         """`flows.jsonl.gz` → `flows-20261125T220624Z.jsonl.gz`, or with a number behind where that is taken."""
@@ -360,13 +381,20 @@ class LineFile:
                 try:
                     rest = rest[os.write(self._fd, rest) :]
                 except BlockingIOError:
-                    select.select([], [self._fd], [])
+                    waits = select.poll()
+                    waits.register(self._fd, select.POLLOUT)
+                    waits.poll()
         except OSError:
             if self._regular:
-                os.ftruncate(self._fd, self._size)
+                self._cut(self._size)
             raise
         self._size += len(data)
         self.counters["bytes"] += len(data)
+
+    def _cut(self, size: int) -> None:
+        """Nothing stands behind *size*; a file that somebody has made shorter is not filled up with zeros."""
+        if os.fstat(self._fd).st_size > size:
+            os.ftruncate(self._fd, size)
 
     def _sync_directory(self) -> None:
         assert self.path is not None
@@ -377,6 +405,10 @@ class LineFile:
             os.close(fd)
 
     def _error(self, doing: str, error: OSError, *, passing: bool = False) -> ConntapError:
+        if error.errno in (errno.EPIPE, errno.ENXIO):
+            if self.path is None:
+                return ConntapError("standard output: nobody reads it any more")
+            return SinkUnavailableError(f"{self.name}: nobody reads it")
         text = f"{doing} {self.name}: {error.strerror or error}"
         if passing or error.errno in PASSING:
             hint = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""

@@ -11,7 +11,7 @@ from conntap.errors import UsageError
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-__all__ = ["PACKINGS", "Packing", "Walk", "pack", "packing_of", "walk"]
+__all__ = ["PACKINGS", "Packing", "Walk", "beginning", "pack", "packing_of", "walk"]
 
 Packing: TypeAlias = Literal["none", "gzip", "zstd"]
 PACKINGS: Final = ("none", "gzip", "zstd")
@@ -103,6 +103,14 @@ def inflater(packing: Packing) -> Inflater:
 
 def _faults(packing: Packing) -> type[Exception]:
     return zlib.error if packing == "gzip" else zstandard().ZstdError
+
+
+def beginning(data: bytes, packing: Packing) -> bytes:
+    """What can be read of a packed file's beginning, torn or not."""
+    try:
+        return inflater(packing).decompress(data)
+    except _faults(packing):
+        return b""
 
 
 def walk(file: BinaryIO, packing: Packing) -> Walk:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from conntap import _core
@@ -61,7 +62,7 @@ class JsonlSink(FileSink):
         )
         file = LineFile(
             path,
-            starts=b"{",
+            is_ours=is_ours,
             packing=packing_of(path, compress),
             rotate_bytes=rotate_bytes,
             rotate_seconds=rotate_seconds,
@@ -69,6 +70,20 @@ class JsonlSink(FileSink):
         )
         has_seq = keys == "conntap" and (chosen is None or "seq" in chosen)
         super().__init__(f"jsonl:{path}", file, formatter, seq_of=_seq_of if has_seq and resume else None)
+
+
+def is_ours(begin: bytes) -> bool:
+    """The first key is a field of ours, or the one that ulogd begins with."""
+    found = re.match(rb'\{"([a-z0-9_]+)":', begin)
+    if found is None:
+        return any(torn.startswith(begin) for torn in (b'{"kind":', b'{"timestamp": "'))
+    if found[1] == b"timestamp":
+        return begin.startswith(b'{"timestamp": "')
+    try:
+        _core.LineFormatter("json", fields=[found[1].decode()])
+    except UsageError:
+        return False
+    return True
 
 
 def _seq_of(line: bytes) -> int:

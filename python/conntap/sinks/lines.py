@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conntap.sinks.base import Sink
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["FileSink"]
 
 
-class FileSink:
+class FileSink(Sink):
     """Writes records to a `LineFile`.
 
     Attributes:

@@ -13,7 +13,7 @@ from conntap.errors import ConntapError
 from conntap.sinks.base import SinkUnavailableError
 from conntap.store.lock import Lock
 from conntap.store.manifest import Writer
-from conntap.store.privacy import options, words
+from conntap.store.privacy import options, told, words
 from conntap.store.publish import Full, publish
 from conntap.store.segment import clean
 
@@ -131,7 +131,10 @@ class ParquetSink:
         manifest = Writer(self.directory, at_ns=_core.now_ns())
         try:
             clean(self.directory, manifest.state.segments.keys() | manifest.state.gone.keys())
-            manifest.append({"type": "session", "event": "start", "at_ns": _core.now_ns(), **session()})
+            line = {"type": "session", "event": "start", "at_ns": _core.now_ns(), **session()}
+            if private := told(self._private):
+                line["privacy"] = private
+            manifest.append(line)
         except BaseException:
             manifest.close()
             raise

@@ -215,6 +215,9 @@ class Runner:
             self.failure = error
         except OSError as error:
             self.failure = ConntapError(f"{self.sink.target}: {error.strerror}")
+        except Exception as error:  # noqa: BLE001 -- a fault of ours must end the logger too, not its thread alone
+            self.failure = ConntapError(f"{self.sink.target}: this is a bug: {type(error).__name__}: {error}")
+            self.failure.__cause__ = error
         finally:
             self._opened.set()
             self._spill()

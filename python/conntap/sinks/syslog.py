@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from conntap import _core
 from conntap.errors import UsageError
-from conntap.sinks.base import SinkUnavailableError
+from conntap.sinks.base import Sink, SinkUnavailableError
 from conntap.sinks.transports import Datagrams, Stream
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Transport(Protocol):
         ...
 
 
-class MessageSink:
+class MessageSink(Sink):
     """Sends each record as a message.
 
     Attributes:

@@ -24,6 +24,7 @@ __all__ = ["Datagrams", "Stream"]
 
 #: Seconds that a receiver may take for one send, or to confirm what was sent.
 PATIENCE: Final = 10.0
+PIECE: Final = 1 << 16
 ESTABLISHED: Final = 1  # of TCP_INFO's first byte
 
 
@@ -161,7 +162,10 @@ class Stream:
             raise SinkUnavailableError(f"{self.name}: is not connected")
         try:
             self._listen(0)
-            self._socket.sendall(formatter.format(records))
+            rest = memoryview(formatter.format(records))
+            while rest:
+                self._socket.sendall(rest[:PIECE])  # the patience is for each
+                rest = rest[PIECE:]
         except OSError as error:
             self.close()
             raise _away(self.name, error) from error
@@ -221,18 +225,20 @@ class Stream:
     def _listen(self, seconds: float) -> None:
         """Hear the end of the connection. Log daemons say nothing; what they say nonetheless is thrown away."""
         assert self._socket is not None
-        ready, _, _ = select.select([self._socket], [], [], seconds)
-        if not ready:
+        ready = select.poll()
+        ready.register(self._socket, select.POLLIN)
+        if not ready.poll(seconds * 1000):
             return
         self._socket.settimeout(0)
         try:
-            said = self._socket.recv(4096)
+            said = b" "
+            while said:
+                said = self._socket.recv(4096)
         except (BlockingIOError, ssl.SSLWantReadError):
             return
         finally:
             self._socket.settimeout(PATIENCE)
-        if not said:
-            raise ConnectionResetError(errno.ECONNRESET, "closed the connection")
+        raise ConnectionResetError(errno.ECONNRESET, "closed the connection")
 
 
 def _connected(family: int, kind: int, protocol: int, address: str | tuple[object, ...]) -> socket.socket:

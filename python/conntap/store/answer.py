@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Candidate", "Certainty", "Endpoint"]
 
-Certainty: TypeAlias = Literal["complete", "still open", "end unknown", "open flows not known", "a gap overlaps"]
+Certainty: TypeAlias = Literal[
+    "complete", "still open", "end unknown", "inside withheld", "open flows not known", "a gap overlaps"
+]
 
 
 class Endpoint(NamedTuple):
@@ -86,6 +88,7 @@ class Answer:
         known: the time around it of which the ledger knows everything; None where a gap overlaps.
         open_known: connections that are open are known. Not so in a copy without the logger's journal.
         damaged: files that could not be read; each is a gap too.
+        withheld: what is left out for privacy of what is in no segment yet, in words; "" where that is nothing.
         ambiguous: one address and port at one time, and more than one host: only the destination would tell them apart.
     """
 
@@ -100,6 +103,7 @@ class Answer:
     known: tuple[int | None, int | None] | None
     open_known: bool = True
     damaged: tuple[str, ...] = ()
+    withheld: str = ""
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -117,6 +121,8 @@ class Answer:
             return "a gap overlaps"
         if not self.open_known:
             return "open flows not known"
+        if self.withheld and (not self.candidates or any(found.host.address is None for found in self.candidates)):
+            return "inside withheld"
         if any(found.end == "unknown" and not found.sure for found in self.candidates):
             return "end unknown"
         if any(found.end == "open" for found in self.candidates):
@@ -145,4 +151,5 @@ class Answer:
             "gaps": [gap.as_dict() for gap in self.gaps],
             "known": self.known and list(self.known),
             "damaged": list(self.damaged),
+            **({"withheld": self.withheld} if self.withheld else {}),
         }

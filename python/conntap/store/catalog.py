@@ -1,7 +1,7 @@
 """What a ledger consists of, as its manifest tells: which files can hold an answer, and what nobody can know.
 
-A gap is a stretch of time in which connections may have begun and ended unseen. Before the ledger's first time and behind
-its last one lies, for a question, a gap as well.
+A gap is a stretch of time in which connections may have begun and ended unseen. Before the ledger's first time and
+behind its last one lies, for a question, a gap as well.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from conntap.errors import ConntapError, UsageError
-from conntap.store import views
 from conntap.store.manifest import NAME, Manifest, SegmentEntry, lines
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ class Segment:
         return (high is None or self.min_start_ns <= high) and (low is None or self.max_stop_ns >= low)
 
     def may_hold(self, question: Question, late: int, *, open_known: bool) -> bool:
-        """Can it hold a record of this address in that time? Where open flows are unknown their beginnings count too."""
+        """Can it hold a record of this address in that time? Beginnings count where open flows are unknown."""
         return self.lived(question.low if open_known else None, late) and (question.address.version == 4 or self.ipv6)
 
 
@@ -98,6 +97,7 @@ class Catalog:
         begin_ns: the ledger knows nothing of what had ended before; None if nobody wrote it down.
         end_ns: the last time that it knows.
         last_seq: number of the last record that is in a segment.
+        privacy: what the logger that runs, or ran last, does not tell; None where nobody wrote that down.
     """
 
     segments: list[Segment]
@@ -105,6 +105,7 @@ class Catalog:
     begin_ns: int | None
     end_ns: int
     last_seq: int
+    privacy: dict[str, Any] | None = None
 
     @classmethod
     def read(cls, directory: str) -> Catalog:
@@ -127,12 +128,15 @@ class Catalog:
         except PermissionError as error:
             raise ConntapError(f"{path}: {error.strerror}", hint="ask as the user that logs, or with sudo") from error
         manifest, horizon = Manifest(), 0
+        privacy: dict[str, Any] | None = None
         for line in lines(data):
             if line.fault:
                 manifest.faults.append(f"line {line.number}: {line.fault}")
             if line.told:
                 horizon = max(horizon, forgotten(line.told, manifest))
                 manifest.apply(line.told)
+                if line.told.get("type") == "session" and line.told.get("event") == "start":
+                    privacy = line.told.get("privacy") or {}
         gaps = [as_gap(gap) for gap in manifest.gaps]
         if manifest.faults:  # nobody knows of which time the segments are that it told of
             gaps.append(Gap("damage", 0, FOREVER_NS))
@@ -140,10 +144,12 @@ class Catalog:
         if horizon:
             begin = max(begin or 0, horizon)
         segments = [as_segment(entry, directory) for entry in manifest.segments.values()]
-        return cls(segments, gaps, begin, manifest.until_ns, manifest.last_seq)
+        return cls(segments, gaps, begin, manifest.until_ns, manifest.last_seq, privacy)
 
     def init_sql(self, directory: str) -> str:
         """SQL that makes the views in any DuckDB, with the segments found by their names."""
+        from conntap.store import views
+
         where = os.path.join(directory, "segments", "*", "*.parquet")
         comment = f"-- Views of the conntap ledger in {directory}; times are UTC.\n"
         records = views.records_view([where], glob=True)
@@ -172,11 +178,14 @@ class Catalog:
         """Between which times around these the ledger has no gap."""
         before = [gap.before_ns for gap in self.gaps if gap.before_ns < low]
         behind = [gap.after_ns for gap in self.gaps if gap.after_ns > high]
-        begin = max([*before, *([self.begin_ns] if self.begin_ns is not None else [])], default=None)
-        return begin, min([*behind, self.end_ns])
+        if self.begin_ns is not None:
+            before.append(self.begin_ns)
+        return max(before) if before else None, min([*behind, self.end_ns])
 
     def gaps_view(self) -> str:
         """The view `gaps` as SQL."""
+        from conntap.store.views import values_view
+
         columns = {
             "cause": "VARCHAR",
             "gap_after_ns": "make_timestamp_ns",
@@ -186,10 +195,12 @@ class Catalog:
             "gap_alive": "UBIGINT",
             "gap_ended": "UBIGINT",
         }
-        return views.values_view("gaps", columns, self.gaps)
+        return values_view("gaps", columns, self.gaps)
 
     def segments_view(self) -> str:
         """The view `segments` as SQL."""
+        from conntap.store.views import values_view
+
         columns = {
             "path": "VARCHAR",
             "rows": "UBIGINT",
@@ -203,7 +214,7 @@ class Catalog:
             (one.path, one.rows, one.size, one.min_start_ns, one.max_stop_ns, one.dnat, one.whole)
             for one in self.segments
         ]
-        return views.values_view("segments", columns, rows)
+        return values_view("segments", columns, rows)
 
 
 def forgotten(told: dict[str, Any], manifest: Manifest) -> int:

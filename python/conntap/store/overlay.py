@@ -1,13 +1,14 @@
 """What is in no segment yet: the newest records and the flows that are open, in the form of a segment.
 
-They lie in the logger's journal as batches. As a Parquet file in memory they are asked like any other.
+They lie in the logger's journal as batches. As a Parquet file in memory they are asked like any other. The journal has
+them as they came: what the logger's segments do not tell is not told of them either.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from conntap import _core
 
@@ -48,6 +49,14 @@ def of_journal(directory: str) -> Source | None:
     return read
 
 
+#: Privacy: everything is told.
+NOTHING: Final[dict[str, Any]] = {}
+NO_KEY: Final = (
+    "addresses inside of what is in no segment yet are left out (0.0.0.0): their pseudonyms need the logger's key"
+)
+UNKNOWN: Final = "what is in no segment yet is left out: the logger has not written down yet what it must not tell"
+
+
 class Overlay:
     """A file in memory with what a logger holds and *where* wants; closed at the end of `with`.
 
@@ -56,18 +65,38 @@ class Overlay:
         files: its path, if there are rows.
         gaps: gaps among the records, as the manifest has them.
         until_ns: when the newest event was received; 0 where nobody knows.
+        withheld: what is left out for privacy that a segment would tell, in words; "" for nothing.
+        hides: addresses inside are left out: they are 0.0.0.0 and ::.
     """
 
-    def __init__(self, held: Held | None, *, after: int = 0, where: _core.Filter | None = None) -> None:
+    def __init__(
+        self,
+        held: Held | None,
+        *,
+        after: int = 0,
+        where: _core.Filter | None = None,
+        privacy: dict[str, Any] | None = NOTHING,
+    ) -> None:
         self.files: list[str] = []
         self.gaps: list[dict[str, Any]] = []
         self.until_ns = 0
+        self.withheld, self.hides = "", False
         self._descriptor: int | None = None
         self.known = held is not None
         if held is None:
             return
         self.until_ns = held.until_ns
-        builder = _core.SegmentBuilder(keep_ids=True, seq=after)
+        settings: dict[str, Any] = {}
+        if privacy is None:
+            self.known, self.withheld = False, UNKNOWN
+            where = _core.Filter("not flow and not expectation")  # gaps
+        elif privacy:
+            from conntap.store.privacy import of_told
+
+            settings, self.hides = of_told(privacy)
+            self.withheld = NO_KEY if self.hides else ""
+            where = None  # it would tell of addresses what the rows do not
+        builder = _core.SegmentBuilder(keep_ids=True, seq=after, **settings)
         for batches in (held.records, held.opened):
             for batch in batches:
                 builder.append(batch if where is None else batch.filter(where))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from ipaddress import IPv4Address, IPv6Address
 
-__all__ = ["PrivacyLike", "options", "words"]
+__all__ = ["PrivacyLike", "of_told", "options", "told", "words"]
 
 
 class PrivacyLike(Protocol):
@@ -70,6 +70,29 @@ def read_key(path: str) -> bytes:
             f"{path}: a key of {len(data)} bytes can be guessed", hint="head -c 32 /dev/urandom | base64 > KEYFILE"
         )
     return hashlib.sha256(b"conntap inside addresses\0" + data).digest()[:16]
+
+
+def told(made: dict[str, Any]) -> dict[str, Any]:
+    """The settings as the manifest tells them, for those who read the journal; the key is not in it."""
+    lines: dict[str, Any] = {"no_destination": True} if made.get("no_destination") else {}
+    if (bits := made.get("truncate")) is not None:
+        lines["truncate_inside"] = list(bits)
+    if made.get("key") is not None:
+        lines["hash_inside"] = True
+    if lines.keys() - {"no_destination"} and made.get("networks"):
+        lines["inside"] = [f"{address}/{bits}" for address, bits in made["networks"]]
+    return lines
+
+
+def of_told(lines: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Arguments for `_core.SegmentBuilder`, and whether addresses inside are left out, as there is no key."""
+    made: dict[str, Any] = {"no_destination": bool(lines.get("no_destination"))}
+    made["networks"] = [network(text) for text in lines.get("inside", ())]
+    if lines.get("hash_inside"):
+        return made | {"truncate": (0, 0)}, True
+    if (bits := lines.get("truncate_inside")) is not None:
+        made["truncate"] = (bits[0], bits[1])
+    return made, False
 
 
 def words(made: dict[str, Any]) -> str:

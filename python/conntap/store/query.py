@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from conntap import _core
 from conntap.errors import ConntapError, UsageError
 from conntap.filter import as_filter
-from conntap.store import duck, views
+from conntap.store import duck
 from conntap.store.catalog import Catalog, is_running
 from conntap.store.overlay import Overlay, Source, of_journal
 from conntap.store.times import duration_ns, to_ns
@@ -48,6 +48,9 @@ class Result:
     """Rows that a question found. Each use asks anew.
 
     `polars.DataFrame(result.arrow())`, `pyarrow.table(…)`, pandas and duckdb take it.
+
+    Attributes:
+        withheld: what the answer just given leaves out for privacy, in words; "" for nothing.
     """
 
     def __init__(
@@ -61,6 +64,12 @@ class Result:
         self._sql = sql
         self._within = within
         self._where = where
+        self.withheld = ""
+
+    def _connect(self) -> Session:
+        session = self._ledger.connect(self._within, self._where)
+        self.withheld = session.withheld
+        return session
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Rows as dictionaries, names as in docs/fields.md."""
@@ -69,7 +78,7 @@ class Result:
 
     def fetch(self) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Names of the columns, and all rows."""
-        with self._ledger.connect(self._within, self._where) as session:
+        with self._connect() as session:
             found = session.execute(self._sql)
             return [column[0] for column in found.description or ()], found.fetchall()
 
@@ -77,23 +86,29 @@ class Result:
         """All rows as an Arrow table (arro3); no Arrow library but that is needed."""
         from arro3.core import Table
 
-        with self._ledger.connect(self._within, self._where) as session:
+        with self._connect() as session:
             return Table.from_arrow(session.connection.sql(self._sql))
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self.arrow().__arrow_c_stream__(requested_schema)
 
-    def write_parquet(self, path: str) -> None:
-        """Write all rows to a Parquet file."""
-        with self._ledger.connect(self._within, self._where) as session:
-            session.execute(f"COPY ({self._sql}) TO {duck.text(path)} (FORMAT parquet, COMPRESSION zstd)")
+    def write_parquet(self, path: str) -> int:
+        """Write all rows to a Parquet file, and say how many these are."""
+        with self._connect() as session:
+            found = session.execute(f"COPY ({self._sql}) TO {duck.text(path)} (FORMAT parquet, COMPRESSION zstd)")
+            return int(found.fetchone()[0])
 
 
 class Session:
-    """A database with the ledger's views; `with` closes it."""
+    """A database with the ledger's views; `with` closes it.
+
+    Attributes:
+        withheld: what its views leave out for privacy, in words; "" for nothing.
+    """
 
     def __init__(self, connection: Any, overlay: Overlay) -> None:
         self.connection = connection
+        self.withheld = overlay.withheld
         self._overlay = overlay
 
     def execute(self, sql: str) -> Any:
@@ -148,7 +163,7 @@ class Ledger:
         source = self._overlay or of_journal(self.path)
         held = source() if source is not None else None
         catalog = self._catalog()
-        overlay = Overlay(held, after=catalog.last_seq, where=where)
+        overlay = Overlay(held, after=catalog.last_seq, where=where, privacy=catalog.privacy)
         catalog.extend(overlay, running=running)
         return catalog, overlay
 
@@ -178,10 +193,12 @@ class Ledger:
         from conntap.store import who
 
         now = _core.now_ns()
-        if (at is None) == (between is None):
+        if at is not None and between is None:
+            first, last = at, at
+        elif at is None and between is not None:
+            first, last = between
+        else:
             raise UsageError("who needs a time: at or between")
-        first, last = (at, at) if between is None else between
-        assert first is not None and last is not None
         if port is not None and not 0 <= port <= 65_535:
             raise UsageError(f"{port} is no port")
         question = who.Question(
@@ -204,7 +221,14 @@ class Ledger:
 
         catalog, overlay = self._look(_core.Filter(f"host {question.address}"))
         with overlay:
-            return ask(question, catalog, overlay.files, open_known=overlay.known)
+            return ask(
+                question,
+                catalog,
+                overlay.files,
+                open_known=overlay.known,
+                withheld=overlay.withheld,
+                hides=overlay.hides,
+            )
 
     def flows(
         self,
@@ -233,7 +257,9 @@ class Ledger:
         Raises:
             UsageError: there is no such column.
         """
-        known = views.columns_of_flows()
+        from conntap.store.views import columns_of_flows
+
+        known = columns_of_flows()
         for name in columns:
             if name not in known:
                 from difflib import get_close_matches
@@ -251,6 +277,8 @@ class Ledger:
         between: tuple[Moment | None, Moment | None] = (None, None),
     ) -> Result:
         """A query to a view `flows` that has only what a filter and a time want."""
+        from conntap.store.views import flows_select
+
         compiled = as_filter(where)
         now = _core.now_ns()
         low, high = (None if moment is None else to_ns(moment, now_ns=now) for moment in between)
@@ -260,7 +288,7 @@ class Ledger:
         if low is not None:
             parts.append(f"(start_ns + coalesce(duration_ns, 0) >= {low} OR kind = 3)")
         condition = " AND ".join(parts) or "true"
-        body = views.flows_select(f"(SELECT * FROM records WHERE {condition})")
+        body = flows_select(f"(SELECT * FROM records WHERE {condition})")
         return Result(self, f"WITH flows AS ({body})\n{query}", (low, high), compiled)
 
     def sql(self, query: str) -> Result:
@@ -292,6 +320,8 @@ class Ledger:
         Raises:
             ConntapError: duckdb is not installed.
         """
+        from conntap.store import views
+
         catalog, overlay = self._look(where)
         files = [segment.path for segment in catalog.segments if segment.lived(*within)]
         session = Session(duck.connect(), overlay)

@@ -1,6 +1,7 @@
-"""A ledger's files as SQL: macros that turn numbers into readable addresses, and the views `records`, `flows`, `gaps`, `segments`.
+"""A ledger's files as SQL: macros that turn numbers into readable addresses, and the views.
 
-Plain SQL that any DuckDB runs (`conntap sql --init` prints it): no extension, no function of ours.
+The views are `records`, `flows`, `gaps`, `segments`. Plain SQL that any DuckDB runs (`conntap sql --init` prints it):
+no extension, no function of ours.
 """
 
 from __future__ import annotations
@@ -96,12 +97,15 @@ _GROUPS = (
 
 MACROS = f"""\
 -- An address column as text, and text as what an address column holds.
-CREATE OR REPLACE MACRO ip4(a) AS (a >> 24) || '.' || ((a >> 16) & 255) || '.' || ((a >> 8) & 255) || '.' || (a & 255);
+CREATE OR REPLACE MACRO ip4(a) AS
+  (a >> 24) || '.' || ((a >> 16) & 255) || '.' || ((a >> 8) & 255) || '.' || (a & 255);
 -- (Lists of one element stand for names: what is in them is worked out once.)
 CREATE OR REPLACE MACRO ip6_groups(b) AS [{_GROUPS} FOR h IN [lower(hex(b))]][1];
-CREATE OR REPLACE MACRO ip6(b) AS CASE WHEN b IS NOT NULL THEN [CASE {_RUNS} ELSE trim(t, ':') END FOR t IN [ip6_groups(b)]][1] END;
+CREATE OR REPLACE MACRO ip6(b) AS CASE WHEN b IS NOT NULL THEN
+  [CASE {_RUNS} ELSE trim(t, ':') END FOR t IN [ip6_groups(b)]][1] END;
 CREATE OR REPLACE MACRO ip(a, b) AS coalesce(ip4(a), ip6(b));
-CREATE OR REPLACE MACRO to_ip4(t) AS (split_part(t, '.', 1)::UINTEGER * 16777216 + split_part(t, '.', 2)::UINTEGER * 65536
+CREATE OR REPLACE MACRO to_ip4(t) AS (split_part(t, '.', 1)::UINTEGER * 16777216
+  + split_part(t, '.', 2)::UINTEGER * 65536
   + split_part(t, '.', 3)::UINTEGER * 256 + split_part(t, '.', 4)::UINTEGER)::UINTEGER;
 """
 
@@ -152,14 +156,12 @@ def columns_of_flows() -> dict[str, str]:
         "duration": "CASE WHEN kind <> 3 THEN duration_ns / 1e9 END",
         "end_reason": word("end_reason", REASONS),
     }
-    for name in ("orig_packets", "orig_bytes", "reply_packets", "reply_bytes"):
-        made[name] = name
+    made |= {name: name for name in ("orig_packets", "orig_bytes", "reply_packets", "reply_bytes")}
     # What this record adds to earlier ones of its flow: these add up, totals do not.
     for what in ("packets", "bytes"):
         sides = [f"coalesce({way}_{what}, 0)::HUGEINT - coalesce(prior_{way}_{what}, 0)" for way in ("orig", "reply")]
-        made[what] = (
-            f"CASE WHEN kind = 2 OR coalesce(orig_{what}, reply_{what}) IS NULL THEN NULL ELSE ({' + '.join(sides)})::BIGINT END"
-        )
+        unknown = f"kind = 2 OR coalesce(orig_{what}, reply_{what}) IS NULL"
+        made[what] = f"CASE WHEN {unknown} THEN NULL ELSE ({' + '.join(sides)})::BIGINT END"
     made |= {
         "orig_icmp_type": f"CASE WHEN {_ICMP} THEN dst_port >> 8 END",
         "orig_icmp_code": f"CASE WHEN {_ICMP} THEN dst_port & 255 END",
@@ -175,10 +177,7 @@ def columns_of_flows() -> dict[str, str]:
     }
     taken = {"duration_ns", "state"} | {name for name in COLUMNS if name.startswith(("out_", "in_", "dst_", "dnat_"))}
     taken |= {"master_src6", "master_dst6"}
-    for name in COLUMNS:
-        if name not in taken and name not in made:
-            made[name] = name
-    return made
+    return made | {name: name for name in COLUMNS if name not in taken and name not in made}
 
 
 def flows_select(source: str = "records") -> str:
@@ -211,4 +210,5 @@ def values_view(name: str, columns: Mapping[str, str], rows: Iterable[Sequence[o
     listed = [f"({', '.join(literal(value) for value in row)})" for row in rows]
     limit = "" if listed else " WHERE false"
     listed = listed or [f"({', '.join('NULL' for _ in columns)})"]
-    return f"CREATE OR REPLACE VIEW {name} AS SELECT {named}\nFROM (VALUES {', '.join(listed)}) v({', '.join(columns)}){limit};\n"
+    values = f"(VALUES {', '.join(listed)}) v({', '.join(columns)})"
+    return f"CREATE OR REPLACE VIEW {name} AS SELECT {named}\nFROM {values}{limit};\n"

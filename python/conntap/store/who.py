@@ -7,9 +7,8 @@ that the manifest leaves; only when it finds nobody are the addresses behind NAT
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from conntap.errors import UsageError
 from conntap.store import duck
@@ -41,8 +40,7 @@ COLUMNS = (
 MORE = ("end_reason", "helper", "mark", "orig_packets", "orig_bytes", "reply_packets", "reply_bytes")
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """Who had *address* (and *port*) between two times."""
 
     address: IPv4Address | IPv6Address
@@ -87,26 +85,37 @@ def parse_protocol(word: str | int) -> int:
     if isinstance(word, int) or word.isdecimal():
         number = int(word)
     else:
-        from conntap.resolve import protocol
-
         name = {"icmp6": "icmpv6", "ipv6-icmp": "icmpv6"}.get(word.lower(), word.lower())
-        found = next((number for number, known in PROTOCOLS.items() if known == name), None)
-        number = found or protocol(name) or -1
+        number = next((number for number, known in PROTOCOLS.items() if known == name), -1)
+        if number < 0:
+            from conntap.resolve import protocol
+
+            number = protocol(name) or -1
     if not 0 <= number <= 255:
         raise UsageError(f"there is no IP protocol '{word}'", hint="say tcp, udp, icmp … or a number")
     return number
 
 
-def ask(question: Question, catalog: Catalog, files: Iterable[str] = (), *, open_known: bool = True) -> Answer:
+def ask(
+    question: Question,
+    catalog: Catalog,
+    files: Iterable[str] = (),
+    *,
+    open_known: bool = True,
+    withheld: str = "",
+    hides: bool = False,
+) -> Answer:
     """Answer from segments and from *files*, which hold what is in no segment yet (and open flows).
 
     Args:
         open_known: *files* has all flows that are open. Otherwise bindings and interim records without an end count
             as well, though their connection may have ended.
+        withheld: what *files* leave out for privacy, in words.
+        hides: addresses inside are 0.0.0.0 and :: in *files*, as they may not be told.
     """
     gaps = list(catalog.unknown(question.low, question.high))
     late = max([question.high, *(gap.before_ns for gap in gaps)])
-    reader = Reader(question, late, open_known=open_known)
+    reader = Reader(question, late, open_known=open_known, hides=hides)
     segments = [segment for segment in catalog.segments if segment.may_hold(question, late, open_known=open_known)]
     extra = list(files)
     rows = reader.read(segments, extra, OUTSIDE) or reader.read(segments, extra, BEHIND)
@@ -128,6 +137,7 @@ def ask(question: Question, catalog: Catalog, files: Iterable[str] = (), *, open
         known=None if gaps else catalog.known(question.low, question.high),
         open_known=open_known,
         damaged=tuple(reader.damaged),
+        withheld=withheld,
     )
 
 
@@ -138,7 +148,8 @@ OUTSIDE: dict[str, str] = {
 }
 BEHIND: dict[str, str] = {
     "inside": "(in_{a} = {address} OR (in_{a} IS NULL AND out_{a} = {address} AND in_port IS NOT NULL)){and_in_port}",
-    "server": "(dnat_{a} = {address} OR (dnat_{a} IS NULL AND dst_{a} = {address} AND dnat_port IS NOT NULL)){and_dnat_port}",
+    "server": "(dnat_{a} = {address} OR (dnat_{a} IS NULL AND dst_{a} = {address} AND dnat_port IS NOT NULL))"
+    "{and_dnat_port}",
 }
 
 
@@ -149,10 +160,11 @@ class Reader:
         damaged: path → segment.
     """
 
-    def __init__(self, question: Question, late: int, *, open_known: bool) -> None:
+    def __init__(self, question: Question, late: int, *, open_known: bool, hides: bool = False) -> None:
         self.question = question
         self.late = late
         self.open_known = open_known
+        self.hides = hides
         self.damaged: dict[str, Segment] = {}
         self._connection: Any = None
 
@@ -165,7 +177,8 @@ class Reader:
             for group, more in by_columns:
                 wanted = [one for one in group if one.dnat or not translated]
                 rows += self._ask(role, condition, {one.path: one for one in wanted}, more)
-            rows += self._ask(role, condition, dict.fromkeys(extra), MORE)
+            found = self._ask(role, condition, dict.fromkeys(extra), MORE)
+            rows += ({**row, "hides": True} for row in found) if self.hides else found
         return rows
 
     def _ask(self, role: str, condition: str, files: dict[str, Any], more: Sequence[str]) -> list[dict[str, Any]]:
@@ -287,11 +300,14 @@ def build(row: dict[str, Any], **known: Any) -> Candidate:
 
     def end(name: str, *, fallback: str = "") -> Endpoint:
         address = read_address(row[f"{name}_addr"], row[f"{name}_addr6"])
+        withheld = address is not None and row.get("hides") and not int(address)
         port: int | None = row[f"{name}_port"]
         if fallback:
             other = end(fallback)
             address = other.address if address is None else address
             port = other.port if port is None else port
+        if withheld:
+            address = None
         return Endpoint(address, port)
 
     role: str = row["role"]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 
+import polars as pl
 import pytest
 
 from conntap import _core
 from conntap.store import query
+from conntap.store.manifest import Writer
 from golden.cli.stage import play, transcript
-from golden.cli.test_output import compare
+from golden.cli.test_output import EXPECTED, compare
 from ledgers import START, UDP, Connection, held, records_of, write_ledger
 
 OUT, WEB = ("203.0.113.7", 50510), ("198.51.100.77", 443)
@@ -61,7 +64,11 @@ def test_output(ledger, name):
     ]
     words = [word.replace("orig src", "orig_src") for word in words]
     played = play(words, width=120 if name in ("flows-by", "flows-every") else 0)
-    compare(name, transcript(played, f"conntap {CASES[name]}").replace(str(ledger), "DIR"))
+    compare(f"ledger/{name}", transcript(played, f"conntap {CASES[name]}").replace(str(ledger), "DIR"))
+
+
+def test_every_golden_file_has_its_case():
+    assert {path.stem for path in (EXPECTED / "ledger").glob("*.txt")} == set(CASES)
 
 
 def test_questions_are_noted_with_their_case(ledger):
@@ -69,3 +76,42 @@ def test_questions_are_noted_with_their_case(ledger):
     (line,) = (ledger / "queries.jsonl").read_text().splitlines()
     noted = json.loads(line)
     assert (noted["case"], noted["found"], noted["question"]["port"]) == ("A-17", 1, 50510)
+
+
+def test_a_file_that_flows_writes_is_noted_with_its_rows(ledger, tmp_path):
+    played = play(["flows", "ip", "--parquet", str(tmp_path / "out.parquet")])
+    assert (played.status, played.out) == (0, "")
+    noted = json.loads((ledger / "queries.jsonl").read_text())
+    assert noted["found"] == pl.read_parquet(tmp_path / "out.parquet").height == 5
+
+
+def test_a_list_tells_local_times_unless_utc_is_asked_for(ledger, monkeypatch):
+    monkeypatch.setenv("TZ", "CET-1")
+    time.tzset()
+    try:
+        local, utc = play(["flows", "udp"]), play(["flows", "udp", "--utc"])
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert f"{DAY} 15:00:00" in local.out
+    assert local.err.endswith("times in CET (+0100)\n")
+    assert f"{DAY} 14:00:00" in utc.out
+    assert utc.err.endswith("times in UTC\n")
+
+
+def test_sql_has_no_local_times_to_turn_off(ledger):
+    assert play(["sql", "--utc", "SELECT 1"]).status == 2
+
+
+def test_hosts_that_may_not_be_told_are_withheld_and_that_is_said(ledger):
+    manifest = Writer(ledger, at_ns=START)
+    manifest.append({"type": "session", "event": "start", "at_ns": START, "privacy": {"hash_inside": True}})
+    manifest.close()
+    asked = play(["who", "203.0.113.7:80", "--at", f"{DAY}T14:00:30Z"])
+    assert asked.status == 3
+    assert "10.0.0.8" not in asked.out
+    assert "(not kept):8080" in asked.out
+    assert "not certain: addresses inside of what is in no segment yet are left out" in asked.out
+    listed = play(["flows", "reply src 10.0.0.8 or reply src 0.0.0.0"])
+    assert "10.0.0.8" not in listed.out
+    assert "warning: addresses inside" in listed.err

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.log.faults import Books, Load, Truth
+from lab.log.faults import Books, Load, Truth, close_books
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,12 +38,12 @@ def test_kill_at_random_moments(
     load = Load(gateway, per_second, seed=seed)
     for moment in moments:
         logger = gateway.log(*words)
-        time.sleep(moment)
+        time.sleep(moment)  # waits: the moment of the kill is the case
         logger.kill()
     last = gateway.log(*words).ready()
     load.stop()
     lives = truth.lives()
-    said = last.stop()
+    said = last.stop() + close_books(gateway, *words)
 
     books = Books.of(file)
     books.check_numbers()

@@ -30,8 +30,9 @@ def test_what_our_own_exporter_sends_comes_back(name, version, nat, gather):
         count = len(flows(wanted)) + len(flows(wanted, "BINDING"))
         batch = gather(collector, lambda batch: len(batch) >= count)
         assert ends(batch) == ends(wanted)
-        for mine, theirs in zip(by_id(batch), by_id(wanted), strict=True):
-            assert mine.record.flow_id == theirs.record.flow_id
+        for mine, theirs in zip(in_order(batch), in_order(wanted), strict=True):
+            if version == 10:  # NetFlow v9 has no number that is a flow's and not a firewall's
+                assert mine.record.flow_id == theirs.record.flow_id
             assert mine.original_counters == theirs.original_counters
             assert mine.reply_counters == theirs.reply_counters
             assert mine.record.end_reason == theirs.record.end_reason
@@ -41,8 +42,10 @@ def test_what_our_own_exporter_sends_comes_back(name, version, nat, gather):
         assert collector.counters["lost"] == collector.counters["miscounting"] == collector.counters["gaps"] == 0
 
 
-def by_id(batch: _core.Batch) -> list[_core.Flow]:
-    return sorted(flows(batch), key=lambda flow: flow.record.flow_id)
+def in_order(batch: _core.Batch) -> list[_core.Flow]:
+    return sorted(
+        flows(batch), key=lambda flow: (flow.start_ns // 1_000_000, str(flow.original.src), flow.original.sport or 0)
+    )
 
 
 def test_a_ledger_takes_its_records_under_numbers_of_its_own(gather):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-import polars
+import polars as pl
 import pytest
 
 import conntap
@@ -30,16 +30,18 @@ MIXED = [
 
 # Everything of the language that a ledger can be asked; `MIXED` and the engine's samples have rows for and against.
 FILTERS = """
-tcp | udp | icmp | icmp6 | ip | ip6 | not tcp | proto 6,17 | proto != 6 | src 10.0.0.5 | src 10.0.0.0/8 | dst 198.51.100.0/24
-reply src 10.0.0.8 | reply dst 203.0.113.7 | host 203.0.113.7 | host 10.0.0.8 | orig host 10.0.0.8 | src 10.0.0.5 mask 255.0.0.255
-src fd00::5 | dst 2001:db8::/32 | host 2001:db8:1::1 | src 0.0.0.0/0 | src ::/0 | sport 40000 | dport 443 | dport 1-1000 | dport > 1023
-reply sport 8080 | reply dport 50510 | port 53 | not port 53 | not dport 443 | reply port 8080 | icmp type 8 | icmpcode 0 | icmpid 9
-state established | state time_wait,none | not state time_wait | assured | replied | unreplied | not replied | status 0x4/0x6 | related
-snat | dnat | nat | not nat | snat to 203.0.113.7 | snat to 203.0.113.7:50510 | dnat to 10.0.0.8:8080 | nat to 203.0.113.0/24
-mark 16 | mark 0x10/0xf0 | mark 0 | not mark 0 | zone 7 | zone 0 | orig zone 0 | bytes > 1k | bytes <= 1000 | packets 10 | orig_packets > 0
-reply_bytes >= 100 | not bytes > 1k | helper | helper ftp | not helper | master | destroy | update | new | start_ns > 1793628001000000000
-stop_ns < 1793628011000000000 | tcp and dport 443 and nat and not udp | tcp or udp and not snat | not (tcp or udp) | gre | sctp | label 3
-udp, icmp | dport 443, udp | not new, destroy | expectation | flow | unreplied or bytes < 200
+tcp | udp | icmp | icmp6 | ip | ip6 | not tcp | proto 6,17 | proto != 6 | src 10.0.0.5 | src 10.0.0.0/8
+dst 198.51.100.0/24 | reply src 10.0.0.8 | reply dst 203.0.113.7 | host 203.0.113.7 | host 10.0.0.8
+orig host 10.0.0.8 | src 10.0.0.5 mask 255.0.0.255 | src fd00::5 | dst 2001:db8::/32 | host 2001:db8:1::1
+src 0.0.0.0/0 | src ::/0 | sport 40000 | dport 443 | dport 1-1000 | dport > 1023 | reply sport 8080
+reply dport 50510 | port 53 | not port 53 | not dport 443 | reply port 8080 | icmp type 8 | icmpcode 0 | icmpid 9
+state established | state time_wait,none | not state time_wait | assured | replied | unreplied | not replied
+status 0x4/0x6 | related | snat | dnat | nat | not nat | snat to 203.0.113.7 | snat to 203.0.113.7:50510
+dnat to 10.0.0.8:8080 | nat to 203.0.113.0/24 | mark 16 | mark 0x10/0xf0 | mark 0 | not mark 0 | zone 7 | zone 0
+orig zone 0 | bytes > 1k | bytes <= 1000 | packets 10 | orig_packets > 0 | reply_bytes >= 100 | not bytes > 1k
+helper | helper ftp | not helper | master | destroy | update | new | start_ns > 1793628001000000000
+stop_ns < 1793628011000000000 | tcp and dport 443 and nat and not udp | tcp or udp and not snat | not (tcp or udp)
+gre | sctp | label 3 | udp, icmp | dport 443, udp | not new, destroy | expectation | flow | unreplied or bytes < 200
 """.replace("\n", " | ")  # fmt: skip
 
 
@@ -82,7 +84,10 @@ def of_event(flow):
 def test_a_filter_gives_the_same_records_in_sql_and_here(everything, text):
     ledger, records = everything
     wanted = sorted(map(repr, map(of_event, records.filter(Filter(text)).flows())))
-    query = "SELECT kind, l4proto, orig_src, orig_sport, orig_dst, orig_dport, reply_src, reply_dst, reply_dport, epoch_ns(start_ns) FROM flows"
+    query = (
+        "SELECT kind, l4proto, orig_src, orig_sport, orig_dst, orig_dport, reply_src, reply_dst, reply_dport, "
+        "epoch_ns(start_ns) FROM flows"
+    )
     _, rows = ledger.select(query, text).fetch()
     assert sorted(map(repr, rows)) == wanted
 
@@ -153,14 +158,14 @@ def test_columns_are_chosen_by_name(ledger):
 
 
 def test_arrow_goes_to_whoever_takes_it(ledger):
-    frame = polars.DataFrame(ledger.flows("tcp and ip").arrow())
+    frame = pl.DataFrame(ledger.flows("tcp and ip").arrow())
     assert sorted(frame["orig_src"]) == ["10.0.0.5", "192.0.2.9"]
-    assert frame.schema["start_ns"] == polars.Datetime("ns")
+    assert frame.schema["start_ns"] == pl.Datetime("ns")
 
 
 def test_parquet_has_the_same_rows(ledger, tmp_path):
     ledger.flows("ip").write_parquet(str(tmp_path / "out.parquet"))
-    assert polars.read_parquet(tmp_path / "out.parquet").height == 4
+    assert pl.read_parquet(tmp_path / "out.parquet").height == 4
 
 
 def test_sql_sees_all_views(ledger):
@@ -168,7 +173,8 @@ def test_sql_sees_all_views(ledger):
     assert ledger.sql("SELECT rows FROM segments").fetch()[1] == [(4,)]
     assert ledger.sql("FROM gaps").fetch()[1] == []
     names, rows = ledger.sql(
-        "SELECT orig_src FROM flows JOIN records USING (l4proto) WHERE out_addr = to_ip4('203.0.113.7') AND l4proto = 17"
+        "SELECT orig_src FROM flows JOIN records USING (l4proto) "
+        "WHERE out_addr = to_ip4('203.0.113.7') AND l4proto = 17"
     ).fetch()
     assert (names, rows) == (["orig_src"], [("10.0.0.6",)])
 
@@ -193,7 +199,7 @@ def test_gaps_of_segments_and_of_the_journal_are_told_in_order(tmp_path):
         ("restart", at(1), None),
         ("overrun", at(100), 5),
     ]
-    names, rows = ledger.sql("SELECT cause, lost FROM gaps ORDER BY gap_after_ns").fetch()
+    _, rows = ledger.sql("SELECT cause, lost FROM gaps ORDER BY gap_after_ns").fetch()
     assert rows == [("restart", None), ("overrun", 5)]
 
 

@@ -46,6 +46,8 @@ pub struct Entry {
     pub zoned: bool,
     /// Another flow has its tuple now.
     pub superseded: bool,
+    /// An event of it came, so that its end will be told: not so of one from before the listener, which a dump found.
+    pub reports: bool,
     pub rare: Option<Box<Rare>>,
 }
 
@@ -67,6 +69,10 @@ impl Entry {
         let seen_ns = match (row.kind, flow.event_ns) {
             (crate::model::Kind::New, _) => start_ns,
             (crate::model::Kind::Update, Some(event)) => time(event),
+            // Out of a journal; it may have ended before its row was read.
+            (crate::model::Kind::Binding | crate::model::Kind::Interim, _) => {
+                start_ns.max(row.received_ns.saturating_sub(NEAR_NS.cast_signed()))
+            }
             _ => row.received_ns,
         };
         let totals = both(flow.counters_orig, flow.counters_reply);
@@ -96,6 +102,7 @@ impl Entry {
             generation,
             zoned: flow.zone.is_some(),
             superseded: false,
+            reports: row.kind != crate::model::Kind::Entry,
             rare,
         })
     }
@@ -112,15 +119,19 @@ impl Entry {
         }
     }
 
-    /// Is that NEW event, which has its tuple and id, its own? A dump may tell of a flow first; `dumping`: one does.
-    pub fn begins_with(&mut self, new: &Self, dumping: bool) -> bool {
-        match self.start_from {
-            From::Kernel => self.can_be(new) && (dumping || new.start_from != From::Received),
-            From::Seen if dumping => {
-                self.start_ns = self.start_ns.min(new.start_ns);
-                true
-            }
-            _ => false,
+    /// Is this, which a dump showed, the flow whose beginning is told now? Without the kernel's times it is one that was
+    /// seen less than `grace_ns` before.
+    pub fn began_with(&self, new: &Self, grace_ns: i64) -> bool {
+        let near = match self.start_from {
+            From::Kernel => NEAR_NS,
+            From::Seen => grace_ns.unsigned_abs(),
+            _ => return false,
+        };
+        match new.start_from {
+            From::Kernel => self.start_from == From::Seen || self.start_ns == new.start_ns,
+            From::Event => self.start_ns.abs_diff(new.start_ns) < near,
+            // When it was received says little.
+            _ => self.start_ns <= new.start_ns && self.start_ns.abs_diff(new.start_ns) < grace_ns.unsigned_abs(),
         }
     }
 
@@ -135,9 +146,11 @@ impl Entry {
     }
 
     /// It is alive: take over what has changed.
-    pub fn refresh(&mut self, row: &Row, flow: &Flow<'_>, generation: u8) {
+    pub fn refresh(&mut self, row: &Row, flow: &Flow<'_>, generation: u8, dump_ns: i64) {
         self.generation = generation;
-        self.seen_ns = row.received_ns;
+        self.reports |= row.kind != crate::model::Kind::Entry;
+        let entry = row.kind == crate::model::Kind::Entry;
+        self.seen_ns = self.seen_ns.max(if entry { row.received_ns.min(dump_ns) } else { row.received_ns });
         if let Some(status) = flow.status {
             self.status = status;
         }
@@ -182,6 +195,7 @@ impl Entry {
         self.record_no = record.record_no;
         self.prior = record.prior.unwrap_or_default();
         self.start_from = record.start_from;
+        self.reports = record.stop_from != From::Seen;
         self.reported_ns = self.start_ns;
         self.mark = flow.mark.unwrap_or_default();
         if let Some(seen) = record.stop_after_ns {

@@ -70,7 +70,7 @@ pub struct Ledger {
     flush: Flush,
     /// A dump is under way: flows of an earlier generation have not been seen in it.
     generation: u8,
-    dumping: bool,
+    dump_ns: i64,
     found_by_dump: u64,
     counters: Counters,
 }
@@ -86,7 +86,7 @@ impl Ledger {
             missing: Vec::new(),
             flush: Flush::default(),
             generation: 0,
-            dumping: false,
+            dump_ns: i64::MAX,
             found_by_dump: 0,
             counters: Counters::default(),
         }
@@ -135,8 +135,8 @@ impl Ledger {
 
     fn row(&mut self, row: &Row, message: &Message<'_>, content: &Content<'_>, out: &mut Batch) {
         // A record of ours, out of a journal: what came of its row, and of the time that went by, stands beside it there.
-        // While a snapshot is taken over no time goes by: nobody hears what is made of it.
-        if row.kind != Kind::Open && !is_finished(content) {
+        // A flow that was open: nothing happens while a ledger is filled.
+        if !is_finished(content) && row.kind != Kind::Open {
             if !self.missing.is_empty() {
                 self.tell_missing(row.received_ns, out);
             }
@@ -159,16 +159,25 @@ impl Ledger {
     fn began(&mut self, row: &Row, message: &Message<'_>, flow: &Flow<'_>, out: &mut Batch) {
         let Some(mut entry) = Entry::of(row, flow, self.generation) else { return self.refuse() };
         let hash = self.table.hash(&entry.orig, entry.id);
-        if let Some(place) = self.table.find(hash, &entry.orig, entry.id) {
-            let dumping = self.dumping;
-            if self.table.get_mut(place).is_some_and(|held| held.begins_with(&entry, dumping)) {
-                self.counters.new_known = self.counters.new_known.saturating_add(1);
-                return; // it waited in the socket while the dump told of it
-            }
+        let place = self.table.find(hash, &entry.orig, entry.id);
+        let grace = self.options.grace_ns;
+        if let Some(held) = place.and_then(|place| self.table.get_mut(place))
+            && held.began_with(&entry, grace)
+        {
+            // A dump had shown it while this waited in the socket.
+            held.generation = self.generation;
+            self.counters.updates = self.counters.updates.saturating_add(1);
+            return;
+        }
+        if self.ended.outran(hash, entry.start_ns) {
+            self.counters.duplicates = self.counters.duplicates.saturating_add(1);
+            return;
+        }
+        self.counters.new = self.counters.new.saturating_add(1);
+        if let Some(place) = place {
             // The old one's end has not been seen yet: it lies before this beginning.
             self.lose_sight(place, hash, entry.seen_ns);
         }
-        self.counters.new = self.counters.new.saturating_add(1);
         entry.flow_id = self.table.flow_id(hash, entry.start_ns);
         self.bind(row, message, flow, &entry, out);
         self.table.insert(hash, entry);
@@ -193,6 +202,9 @@ impl Ledger {
         } else if self.ended.holds(hash, entry.start_ns) {
             return; // it ended while the dump went on
         }
+        if row.kind == Kind::Entry {
+            entry.seen_ns = entry.seen_ns.min(self.dump_ns).max(entry.start_ns);
+        }
         self.counters.found = self.counters.found.saturating_add(1);
         self.found_by_dump = self.found_by_dump.saturating_add(1);
         entry.flow_id = self.table.flow_id(hash, entry.start_ns);
@@ -209,9 +221,9 @@ impl Ledger {
         interim_before_ns: i64,
         out: &mut Batch,
     ) {
-        let generation = self.generation;
+        let (generation, dump_ns) = (self.generation, self.dump_ns);
         let Some(held) = self.table.get_mut(place) else { return };
-        held.refresh(row, flow, generation);
+        held.refresh(row, flow, generation, dump_ns);
         if held.reported_ns >= interim_before_ns || row.kind != Kind::Entry {
             return;
         }
@@ -272,7 +284,8 @@ impl Ledger {
             entry.flow_id = self.table.flow_id(hash, entry.start_ns);
         }
         self.missing.retain(|missing| Some(*missing) != place);
-        self.ended.add(hash, entry.start_ns);
+        let stop = flow.stop_ns.or(flow.event_ns).and_then(|stop| i64::try_from(stop).ok());
+        self.ended.add(hash, entry.start_ns, stop.unwrap_or(entry.start_ns));
         self.seq = self.seq.saturating_add(1);
         self.counters.flows = self.counters.flows.saturating_add(1);
         let mut record = entry.record(self.seq);
@@ -303,9 +316,11 @@ impl Ledger {
 
     /// Begin to compare with a dump; follow with [`Self::dump`] for its batches and [`Self::end_dump`]. Events may be
     /// fed between them.
-    pub fn begin_dump(&mut self) {
+    ///
+    /// `at_ns`: just before; what a dump shows was alive then, and may have ended when its rows are read.
+    pub fn begin_dump(&mut self, at_ns: i64) {
         self.generation = self.generation.wrapping_add(1);
-        self.dumping = true;
+        self.dump_ns = at_ns;
         self.found_by_dump = 0;
     }
 
@@ -321,14 +336,15 @@ impl Ledger {
 
     /// The dump is over and the events that were queued meanwhile are fed: what it did not show is gone.
     ///
-    /// `after_ns`: up to here no end can have been missed. `before_ns`: when the dump began. Writes a
+    /// `after_ns`: up to here no end can have been missed of a flow that reports. `before_ns`: when the dump began. Writes a
     /// [`Cause::Reconcile`] row.
     pub fn end_dump(&mut self, after_ns: i64, before_ns: i64, out: &mut Batch) {
-        self.dumping = false;
         let gone: Vec<u32> = self.table.places().filter(|place| self.is_gone(*place, before_ns)).collect();
         for place in &gone {
             if let Some(held) = self.table.get_mut(*place) {
-                held.seen_ns = held.seen_ns.max(after_ns).min(before_ns);
+                if held.reports {
+                    held.seen_ns = held.seen_ns.max(after_ns).min(before_ns);
+                }
                 held.missing_ns = before_ns;
             }
             self.missing.push(*place);
@@ -365,7 +381,7 @@ impl Ledger {
             }
             let hash = self.table.hash(&held.orig, held.id);
             if let Some(held) = self.table.remove(*place, hash) {
-                self.ended.add(hash, held.start_ns);
+                self.ended.add(hash, held.start_ns, held.start_ns);
                 self.seq = self.seq.saturating_add(1);
                 self.counters.flows = self.counters.flows.saturating_add(1);
                 self.counters.missed_ends = self.counters.missed_ends.saturating_add(1);
@@ -426,7 +442,7 @@ impl Ledger {
             (Kind::Flow, Some(place)) => {
                 if self.table.remove(place, hash).is_some() {
                     self.missing.retain(|missing| *missing != place);
-                    self.ended.add(hash, entry.start_ns);
+                    self.ended.add(hash, entry.start_ns, entry.start_ns);
                     self.counters.flows = self.counters.flows.saturating_add(1);
                 }
             }

@@ -10,10 +10,8 @@ use crate::wire::constants::*;
 /// What a ledger counts. Each loss has a name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// NEW events of flows that were not known.
+    /// NEW events.
     pub new: u64,
-    /// NEW events of flows that a dump had shown before.
-    pub new_known: u64,
     pub updates: u64,
     /// DESTROY events of flows that were open.
     pub ended: u64,
@@ -45,10 +43,9 @@ pub struct Counters {
 impl Counters {
     /// All of them by name.
     #[must_use]
-    pub fn all(&self) -> [(&'static str, u64); 17] {
+    pub fn all(&self) -> [(&'static str, u64); 16] {
         [
             ("new", self.new),
-            ("new_known", self.new_known),
             ("updates", self.updates),
             ("ended", self.ended),
             ("ended_unannounced", self.ended_unannounced),
@@ -138,7 +135,12 @@ pub fn of_missing(held: &Entry, seq: u64, now_ns: i64, out: &mut Batch) {
 pub fn of_open(held: &Entry, now_ns: i64, out: &mut Batch) {
     let flow = Flow {
         stop_ns: u64::try_from(held.missing_ns).ok().filter(|time| *time != 0),
-        record: Some(Record { stop_after_ns: Some(held.seen_ns), ..held.record(0) }),
+        record: Some(Record {
+            stop_after_ns: Some(held.seen_ns),
+            // Its end will not be told: a dump must find it.
+            stop_from: if held.reports { From::Nothing } else { From::Seen },
+            ..held.record(0)
+        }),
         ..held.flow()
     };
     push(Kind::Open, &flow, now_ns, out);

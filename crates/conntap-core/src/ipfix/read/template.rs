@@ -163,7 +163,6 @@ fn is_our_nat_event(id: u16, specs: &[Spec]) -> bool {
     (ids::NAT_EVENTS..ids::GAP).contains(&id)
         && number(specs.first()) == Some((IANA, 323))
         && number(specs.get(1)) == Some((IANA, 230))
-        && number(specs.last()) == Some((IANA, 148))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from conntap.store.overlay import Overlay
     from conntap.store.who import Question
 
-__all__ = ["Catalog", "Gap", "Segment", "is_running"]
+__all__ = ["FOREVER_NS", "Catalog", "Gap", "Segment", "is_running"]
 
 #: What a running logger has received is in its journal after so long.
 LATENCY_NS = 2_000_000_000
@@ -75,6 +75,14 @@ class Segment:
     ipv6: bool
     dnat: int
     whole: bool
+
+    @property
+    def is_cut(self) -> bool:
+        """Is its file of another size than was written? One that is away has been merged, most likely just now."""
+        try:
+            return self.rows > 0 and os.stat(self.path).st_size != self.size
+        except OSError:
+            return False
 
     def lived(self, low: int | None, high: int | None) -> bool:
         """Can it hold a record that lived between two times?"""

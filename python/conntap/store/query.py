@@ -16,7 +16,7 @@ from conntap import _core
 from conntap.errors import ConntapError, UsageError
 from conntap.filter import as_filter
 from conntap.store import duck
-from conntap.store.catalog import Catalog, is_running
+from conntap.store.catalog import FOREVER_NS, Catalog, Gap, is_running
 from conntap.store.overlay import Overlay, Source, of_journal
 from conntap.store.times import duration_ns, to_ns
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from conntap.store.answer import Answer
-    from conntap.store.catalog import Gap, Segment
+    from conntap.store.catalog import Segment
     from conntap.store.times import Moment
     from conntap.store.who import Question
 
@@ -50,7 +50,7 @@ class Result:
     `polars.DataFrame(result.arrow())`, `pyarrow.table(…)`, pandas and duckdb take it.
 
     Attributes:
-        withheld: what the answer just given leaves out for privacy, in words; "" for nothing.
+        withheld: what the answer just given leaves out, for privacy or because it is damaged, in words; "" for nothing.
     """
 
     def __init__(
@@ -103,12 +103,13 @@ class Session:
     """A database with the ledger's views; `with` closes it.
 
     Attributes:
-        withheld: what its views leave out for privacy, in words; "" for nothing.
+        withheld: what its views leave out, for privacy or because it is damaged, in words; "" for nothing.
     """
 
-    def __init__(self, connection: Any, overlay: Overlay) -> None:
+    def __init__(self, connection: Any, overlay: Overlay, damaged: list[str]) -> None:
         self.connection = connection
-        self.withheld = overlay.withheld
+        lacking = f"damaged and left out: {', '.join(damaged)} (conntap ledger verify tells more)" if damaged else ""
+        self.withheld = "; ".join(filter(None, (overlay.withheld, lacking)))
         self._overlay = overlay
 
     def execute(self, sql: str) -> Any:
@@ -323,8 +324,11 @@ class Ledger:
         from conntap.store import views
 
         catalog, overlay = self._look(where)
-        files = [segment.path for segment in catalog.segments if segment.lived(*within)]
-        session = Session(duck.connect(), overlay)
+        chosen = [segment for segment in catalog.segments if segment.lived(*within)]
+        damaged = [segment for segment in chosen if segment.is_cut]
+        files = [segment.path for segment in chosen if segment not in damaged]
+        catalog.gaps += [Gap("damage", cut.min_start_ns or 0, cut.max_stop_ns or FOREVER_NS) for cut in damaged]
+        session = Session(duck.connect(), overlay, [segment.path for segment in damaged])
         try:
             session.execute(views.MACROS)
             session.execute(views.records_view([*files, *overlay.files]))

@@ -41,9 +41,7 @@ def test_a_buffer_of_64_kib(gateway: Gateway, tmp_path: Path, reliable: bool) ->
     books.check_numbers()
     known, unknown, unlisted = books.check_lives(lives)
     lost = sum(gap.get("lost", 0) for gap in books.gaps_of("overrun"))
-    print(
-        f"{made} flows: {known} recorded, {unknown} with an end between two times, {unlisted} in gaps, lost {lost}: {said}"
-    )
+    print(f"{made} flows: {known} recorded, {unknown} between two times, {unlisted} in gaps, lost {lost}: {said}")
     assert known + unknown + unlisted == made
     assert books.gaps_of("overrun")
     if reliable:

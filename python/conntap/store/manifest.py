@@ -50,7 +50,8 @@ class SegmentEntry:
         written_ns: when.
         replaces: files whose rows it has now.
         why: of one that replaces others: compaction, retention.
-        holds: legal holds for which rows stayed that were too old.
+        holds: legal holds for which rows stayed that were too old …
+        over: … and of which kinds these are.
     """
 
     file: str
@@ -76,6 +77,7 @@ class SegmentEntry:
     replaces: tuple[str, ...] = ()
     why: str = ""
     holds: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
 
     @property
     def end_ns(self) -> int:
@@ -94,7 +96,7 @@ class SegmentEntry:
         known = {one.name for one in fields(cls)}
         told = {key: value for key, value in line.items() if key in known}
         told["cls"] = line.get("class", "flows")
-        told["replaces"], told["holds"] = tuple(line.get("replaces", ())), tuple(line.get("holds", ()))
+        told |= {key: tuple(line.get(key, ())) for key in ("replaces", "holds", "over")}
         return cls(**{"file": "", **told})
 
 

@@ -167,8 +167,8 @@ def carry_out(
     """Do it with one segment."""
     segment = one.segment
     names = tuple(sorted(hold.id for hold in holds))
-    if holds and names == segment.holds and not one.translations:
-        return  # only what is held is left of it
+    if holds and names == segment.holds and set(one.over) <= set(segment.over):
+        return  # only what is held is left of them
     kept = [KINDS[kind][1] for kind in segment.kinds if kind not in one.over]
     gone = f"kind IN ({', '.join(str(KINDS[kind][1]) for kind in one.over)})"
     under = " OR ".join(hold.sql() for hold in holds) or "false"
@@ -185,7 +185,9 @@ def carry_out(
                     where=f"{gone} AND NOT ({under})", cls="nat",
                 )
             )  # fmt: skip
-        made = [replace(entry, holds=names if entry.cls == segment.cls else (), why="retention", replaces=()) for entry in made if entry.rows]
+        made = [replace(entry, why="retention", replaces=()) for entry in made if entry.rows]
+        if made and names and made[0].cls == segment.cls:
+            made[0] = replace(made[0], holds=names, over=one.over)
         if made:
             manifest.segment(replace(made[0], replaces=(segment.file,)), at_ns=now_ns, also=made[1:])
         else:

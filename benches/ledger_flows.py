@@ -71,14 +71,18 @@ def chunks(shape: Shape, size: int = 1 << 17) -> Iterator[Chunk]:
     popular = 1 / np.arange(1, shape.servers + 1) ** 1.1
     popular_sum = np.cumsum(popular) / popular.sum()
     usual = rng.random(shape.servers)
-    ports = np.select([usual < 0.75, usual < 0.85, usual < 0.93], [443, 53, 80], rng.integers(1024, 65536, shape.servers))
+    ports = np.select(
+        [usual < 0.75, usual < 0.85, usual < 0.93], [443, 53, 80], rng.integers(1024, 65536, shape.servers)
+    )
     for first in range(0, shape.flows, size):
         n = min(size, shape.flows - first)
         who = np.searchsorted(busy_sum, rng.random(n))
         server = np.searchsorted(popular_sum, rng.random(n))
         proto = rng.choice(np.array([TCP, UDP, ICMP], np.uint8), n, p=shape.protocols)
         # Linux gives clients ports of 32768 to 60999, others use more.
-        sport = np.where(rng.random(n) < 0.6, rng.integers(32768, 61000, n), rng.integers(1024, 65536, n)).astype(np.uint16)
+        sport = np.where(rng.random(n) < 0.6, rng.integers(32768, 61000, n), rng.integers(1024, 65536, n)).astype(
+            np.uint16
+        )
         kept = rng.random(n) < shape.port_kept
         answered = rng.random(n) >= shape.unanswered
         low, high = (first * SECOND // shape.a_second, (first + n) * SECOND // shape.a_second)
@@ -93,7 +97,9 @@ def chunks(shape: Shape, size: int = 1 << 17) -> Iterator[Chunk]:
             src=(0x64400000 + who).astype(np.uint32),
             sport=sport,
             dst=servers[server],
-            dport=np.where(proto == UDP, np.where(ports[server] == 80, 443, ports[server]), ports[server]).astype(np.uint16),
+            dport=np.where(proto == UDP, np.where(ports[server] == 80, 443, ports[server]), ports[server]).astype(
+                np.uint16
+            ),
             nat=(0xC6336400 + who % shape.public).astype(np.uint32),
             nport=np.where(kept, sport, rng.integers(1024, 65536, n)).astype(np.uint16),
             answered=answered,
@@ -155,10 +161,16 @@ def table(part: Chunk, proto: int, what: int) -> Any:
     if proto == TCP:
         body += nest(4, nest(1, attribute(1, b"\x07" if what == DESTROY else b"\x01")))
     kind = (1 << 8) | what
-    head = (16 + len(body)).to_bytes(4, "little") + kind.to_bytes(2, "little") + (0x600 if what == NEW else 0).to_bytes(2, "little")
+    head = (
+        (16 + len(body)).to_bytes(4, "little")
+        + kind.to_bytes(2, "little")
+        + (0x600 if what == NEW else 0).to_bytes(2, "little")
+    )
     template = head + bytes(8) + body
     rows = np.tile(np.frombuffer(template, np.uint8), (len(part.src), 1))
-    status = np.where(part.answered, SEEN_REPLY | CONFIRMED | SRC_NAT | SRC_NAT_DONE, CONFIRMED | SRC_NAT | SRC_NAT_DONE)
+    status = np.where(
+        part.answered, SEEN_REPLY | CONFIRMED | SRC_NAT | SRC_NAT_DONE, CONFIRMED | SRC_NAT | SRC_NAT_DONE
+    )
     if proto == TCP:
         status = np.where(part.answered, status | ASSURED, status)
     if what == DESTROY:

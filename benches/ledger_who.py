@@ -17,8 +17,11 @@ import random
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
+
+from conntap.store.manifest import SegmentEntry, Writer
 
 SEGMENT = 10_000_000
 RATE = 10_000
@@ -77,8 +80,14 @@ def make(directory: Path, records: int) -> None:
                 compression="zstd(3)",
                 max_row_group_size=122_880,
                 dictionary_enabled=False,
-                column_dictionary_enabled={"l4proto": True, "out_addr": True, "kind": True, "nat": True, "family": True},
-                column_encoding={name: "delta_binary_packed" for name in ("start_ns", "duration_ns")},
+                column_dictionary_enabled={
+                    "l4proto": True,
+                    "out_addr": True,
+                    "kind": True,
+                    "nat": True,
+                    "family": True,
+                },
+                column_encoding=dict.fromkeys(("start_ns", "duration_ns"), "delta_binary_packed"),
             )
             least, most, count = database.sql(
                 "SELECT min(start_ns), max(start_ns + duration_ns), count(*) FROM t"
@@ -90,13 +99,19 @@ def make(directory: Path, records: int) -> None:
                 "max_out_addr": FIRST_ADDRESS + 1023, "ipv6": False, "dnat": 0, "nat_only": True, "last_seq": first + count,
             }  # fmt: skip
             note.write_text(json.dumps(told))
-            print(f"{path}: {path.stat().st_size / count:.2f} bytes a record, {time.monotonic() - began:.0f} s", flush=True)
+            print(
+                f"{path}: {path.stat().st_size / count:.2f} bytes a record, {time.monotonic() - began:.0f} s",
+                flush=True,
+            )
         lines.append(json.loads(note.read_text()))
-    (directory / "journal").mkdir(exist_ok=True)
-    until = BEGIN + records * (1_000_000_000 // RATE)
-    with (directory / "manifest.jsonl").open("w") as file:
-        for line in lines:
-            file.write(json.dumps({"began_ns": BEGIN, "until_ns": until, "segment": line}) + "\n")
+    (directory / "manifest.jsonl").unlink(missing_ok=True)
+    manifest = Writer(directory, at_ns=BEGIN)
+    manifest.append({"type": "session", "event": "start", "at_ns": BEGIN})
+    for line in lines:
+        known = {one.name for one in fields(SegmentEntry)}
+        entry = {key: value for key, value in line.items() if key in known}
+        manifest.segment(SegmentEntry(line["path"], cls="nat", level=2, bytes=line["size"], **entry), at_ns=BEGIN)
+    manifest.close()
 
 
 def forget(directory: Path) -> str:
@@ -131,7 +146,7 @@ def measure(directory: Path, records: int, rounds: int) -> None:
     draw = random.Random(7)
     picks = duckdb.sql(
         f"SELECT out_addr, out_port, l4proto, start_ns + duration_ns // 2 FROM "
-        f"({rows(0, records).partition('FROM range')[0]} FROM (SELECT unnest({[draw.randrange(records) for _ in range(rounds)]}) AS i))"
+        f"({rows(0, records).partition('FROM range')[0]} FROM (SELECT unnest({[draw.randrange(records) for _ in range(rounds)]}) ::BIGINT AS i))"
     ).fetchall()
     run("--help")
     help_ = [run("--help")[0] for _ in range(rounds)]

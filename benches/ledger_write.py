@@ -93,7 +93,9 @@ def merge_all(directory: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--flows", type=int, default=10_000_000)
-    parser.add_argument("--destroy-only", action="store_true", help="no NEW events, as on a gateway that logs ends alone")
+    parser.add_argument(
+        "--destroy-only", action="store_true", help="no NEW events, as on a gateway that logs ends alone"
+    )
     parser.add_argument("--keep", help="leave the ledgers in this directory")
     chosen = parser.parse_args()
     with suppress(OSError):

@@ -49,6 +49,12 @@ def camel(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_"))
 
 
+def elements(field: dict[str, Any]) -> list[str]:
+    """Names of its information element, of IPv4 and of IPv6 rows."""
+    names = [part.split()[0] for part in field.get("ipfix", "").split(" / ") if part]
+    return (names * 2)[:2] if len(names) == 1 else names or ["", ""]
+
+
 def rust(fields: list[dict[str, Any]]) -> str:
     """The core's table of fields."""
     kinds = [TYPES[field["type"]] for field in fields]
@@ -85,6 +91,11 @@ def rust(fields: list[dict[str, Any]]) -> str:
         "/// Fields as keys of a JSON object, behind another member.",
         "pub(crate) const KEYS: [&[u8]; COUNT] = [",
         *[f'    b",\\"{f["name"]}\\":",' for f in fields],
+        "];",
+        "",
+        "/// Fields as information elements of IPFIX, of IPv4 and of IPv6 rows; empty where there is none.",
+        "pub(crate) const ELEMENTS: [[&str; 2]; COUNT] = [",
+        *["    [{}],".format(", ".join(f'"{name}"' for name in elements(f))) for f in fields],
         "];",
         "",
     ]

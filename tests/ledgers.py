@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from arro3.io import write_parquet
 
 from conntap import _core
+from conntap.store.manifest import SegmentEntry, Writer
 from conntap.store.overlay import Held
 
 if TYPE_CHECKING:
@@ -58,7 +58,11 @@ class Connection:
             request, reply = ((8, 0), (0, 0)) if self.proto == ICMP else ((128, 0), (129, 0))
             at = 4 if self.proto == ICMP else 7
             kind, code = reply if answer else request
-            protocol += attribute(at, struct.pack(">H", ident)) + attribute(at + 1, bytes([kind])) + attribute(at + 2, bytes([code]))
+            protocol += (
+                attribute(at, struct.pack(">H", ident))
+                + attribute(at + 1, bytes([kind]))
+                + attribute(at + 2, bytes([code]))
+            )
         else:
             protocol += attribute(2, struct.pack(">H", source[1])) + attribute(3, struct.pack(">H", target[1]))
         return attribute(
@@ -112,7 +116,6 @@ def write_ledger(
     records: Iterable[_core.Batch],
     *,
     began: int | None = START - 3600 * SECOND,
-    until: int = START + 3600 * SECOND,
     nat_only: bool = False,
     name: str = "segments/2026-11-02/a.parquet",
 ) -> Path:
@@ -122,17 +125,25 @@ def write_ledger(
         builder.append(batch)
     path = directory / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    stats: dict[str, Any] = builder.stats
-    line: dict[str, Any] = {"began_ns": began, "until_ns": until, "gaps": builder.gaps}
-    if rows := len(builder):
-        write_parquet(builder.finish(), str(path))
-        line["segment"] = {"path": name, "rows": rows, "size": path.stat().st_size, "nat_only": nat_only, **stats}
-    with (directory / "manifest.jsonl").open("a") as file:
-        file.write(json.dumps(line) + "\n")
+    stats, rows, gaps = builder.stats, len(builder), builder.gaps
+    manifest = Writer(directory, at_ns=began or 0)
+    try:
+        if began is not None and manifest.state.began_ns is None:
+            manifest.append({"type": "session", "event": "start", "at_ns": began})
+        entry = SegmentEntry("", last_seq=stats["last_seq"])
+        if rows:
+            write_parquet(builder.finish(), str(path))
+            told = {key: value for key, value in stats.items() if key in {one.name for one in fields(SegmentEntry)}}
+            entry = SegmentEntry(name, cls="nat" if nat_only else "flows", rows=rows, bytes=path.stat().st_size, **told)
+        manifest.segment(entry, at_ns=START, gaps=gaps)
+    finally:
+        manifest.close()
     return directory
 
 
-def held(opened: Iterable[_core.Batch] = (), records: Iterable[_core.Batch] = ()) -> Any:
+def held(
+    opened: Iterable[_core.Batch] = (), records: Iterable[_core.Batch] = (), *, until: int = START + 3600 * SECOND
+) -> Any:
     """What stands for a logger's journal."""
     rows, flows = list(records), list(opened)
-    return lambda: Held(rows, flows, 0)
+    return lambda: Held(rows, flows, until)

@@ -18,7 +18,7 @@ def events() -> list[_core.Batch]:
 
 def made(ledger: _core.Ledger | None = None, *, rounds: int = 1, bindings: str = "all") -> list[_core.Batch]:
     """Batches of records, numbered from 1 on."""
-    ledger = ledger or _core.Ledger(bindings=bindings)
+    ledger = _core.Ledger(bindings=bindings) if ledger is None else ledger
     return [records for _ in range(rounds) for batch in events() if len(records := ledger.feed(batch))]
 
 
@@ -81,3 +81,13 @@ class FakeSink:
         if not self.receiver.away:
             self.flush()
         self.closed += 1
+
+
+def every_kind() -> list[_core.Batch]:
+    """Batches that hold each kind of record: FLOW, BINDING, INTERIM, and gaps among them."""
+    ledger = _core.Ledger(bindings="all")
+    entry = (SAMPLES.parent.parent / "ctnetlink/dump_tcp_nat.bin").read_bytes()
+    batches = [ledger.dump(_core.Batch.of([(entry, time)]), 2 * 10**18) for time in (10**18, 10**18 + 1)]
+    batches += [ledger.feed(batch) for batch in events()]
+    batches += [ledger.feed(_core.Batch.gap(cause, 10**18, 10**18 + 5, 3)) for cause in ("overrun", "restart", "clock")]
+    return [batch for batch in batches if len(batch)]

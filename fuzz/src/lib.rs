@@ -7,6 +7,7 @@ pub mod engine;
 pub mod filter_parse;
 pub mod forge;
 pub mod gateway;
+pub mod ipfix_read;
 pub mod packet;
 pub mod recording_read;
 pub mod sequence;
@@ -19,6 +20,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("engine", engine::run),
     ("filter_parse", filter_parse::run),
+    ("ipfix_read", ipfix_read::run),
     ("packet", packet::run),
     ("recording_read", recording_read::run),
     ("sequence", sequence::run),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from conntap.sources import Source
     from conntap.tracker import Setup
 
-__all__ = ["make_logger", "state_of"]
+__all__ = ["make_logger", "same_source", "state_of"]
 
 
 def state_of(config: LogConfig) -> Path | None:
@@ -30,7 +30,8 @@ def state_of(config: LogConfig) -> Path | None:
     """
     if config.state:
         return Path(config.state)
-    if config.source.kind == "files":
+    source = config.source
+    if source.kind == "files" or (source.collect and not any(place.startswith("ipfix://") for place in source.collect)):
         return None
     for sink in config.sinks:
         if sink.scheme == "parquet":
@@ -39,13 +40,31 @@ def state_of(config: LogConfig) -> Path | None:
     return Path(systemd) if systemd else None
 
 
-def make_logger(config: LogConfig, *, setup: Setup | None = None, say: Callable[[str], None]) -> Pipeline:
+def same_source(one: LogConfig, other: LogConfig) -> bool:
+    """Do both take the same events from the same place, so that one can go on with the other's subscription?"""
+
+    def taken(config: LogConfig) -> tuple[object, ...]:
+        return config.source, config.filter, config.netns, config.reliable, config.buffer_bytes
+
+    return taken(one) == taken(other)
+
+
+def make_logger(
+    config: LogConfig,
+    *,
+    setup: Setup | None = None,
+    source: Source | None = None,
+    say: Callable[[str], None],
+    alive: Callable[[], None] = lambda: None,
+) -> Pipeline:
     """Put a logger together, up to the open source; nothing is written before `start`.
 
     Args:
         config: the settings.
         setup: what the userspace engine is told, for files and interfaces.
+        source: that of a logger that just stopped, to go on with; None to open it.
         say: hears what a person should know.
+        alive: called now and then while something holds the logger up.
 
     Raises:
         UsageError: settings that do not go together, a file that cannot be read, another logger at work.
@@ -67,7 +86,7 @@ def make_logger(config: LogConfig, *, setup: Setup | None = None, say: Callable[
             )
             for spec in config.sinks
         ]
-        source = open_source(config, setup, say)
+        opened = source or open_source(config, setup, say)
     except BaseException:
         if journal is not None:
             journal.close()
@@ -79,7 +98,7 @@ def make_logger(config: LogConfig, *, setup: Setup | None = None, say: Callable[
         sync_seconds=config.sync_ms / 1000,
         seed_text=f"{os.uname().nodename} {config.netns or ''} {config.source.interface or ''}",
     )
-    return Pipeline(source, runners, settings, journal=journal, say=say)
+    return Pipeline(opened, runners, settings, journal=journal, continued=source is not None, say=say, alive=alive)
 
 
 def open_source(config: LogConfig, setup: Setup | None, say: Callable[[str], None]) -> Source:
@@ -105,7 +124,7 @@ def open_source(config: LogConfig, setup: Setup | None, say: Callable[[str], Non
     if kind == "collect":
         from conntap.collector import open_collector
 
-        return open_collector(config.source.collect)
+        return open_collector(config.source.collect, where or "")
     from conntap.kernel import Conntrack
 
     return KernelSource(Conntrack(config.netns), where, reliable=config.reliable, buffer_bytes=config.buffer_bytes)

@@ -8,6 +8,7 @@ records), and now and then a new epoch of the journal begins.
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,7 +18,6 @@ from conntap.errors import ConntapError
 from conntap.journal import Epoch, Journal, open_rows
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Sequence
 
     from conntap.journal import Recovered
@@ -32,6 +32,8 @@ WAIT_SECONDS = 0.2
 CLOCK_STEP_NS = 500_000_000
 #: At least so long between two comparisons with a dump, seconds.
 RECONCILE_SECONDS = 2.0
+#: How long the logger is held up before it looks around, seconds.
+HELD_UP_SECONDS = 0.5
 #: A dump that runs behind the events gives up waiting for an empty queue after so many batches.
 CATCH_UP = 200
 
@@ -111,7 +113,9 @@ class Pipeline:
         settings: Settings | None = None,
         *,
         journal: Journal | None = None,
+        continued: bool = False,
         say: Callable[[str], None] = lambda _: None,
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         """Put the parts together; nothing runs yet.
 
@@ -120,16 +124,22 @@ class Pipeline:
             runners: of the sinks.
             settings: what the ledger is told.
             journal: where events are kept until the sinks have them; None where the source can be read again.
+            continued: the source is that of the pipeline that just stopped: nothing was missed in between.
             say: hears what a person should know.
+            alive: called now and then while something holds the logger up.
         """
+        self._alive = alive
         self.source, self.runners, self.settings, self.journal = source, list(runners), settings or Settings(), journal
         self.progress = Progress()
         self._say = say
+        self._continued = continued
         self._boot = boot_id()
         seed = seed_of(f"{self._boot} {self.settings.seed_text}")
         self.ledger = _core.Ledger(seed=seed, bindings=self.settings.bindings, grace_ns=self.settings.grace_ns)
         self._seed = seed
-        self._stop: threading.Event | None = None
+        #: Set where nobody is to wait any more: for room on the disk, or in a sink.
+        self.hurry = threading.Event()
+        self._left: set[Runner] = set()
         self._finished_rows = False  # records are journaled, not events
         self._lost_after_ns: int | None = None
         self._reconcile_at: float | None = None
@@ -157,11 +167,11 @@ class Pipeline:
         recovered = self.journal.recover() if self.journal is not None else None
         if recovered is not None:
             self._take_over(recovered, began_ns)
-        elif self.journal is not None:
-            seq = max((runner.receipt for runner in self.runners), default=0)
-            self._new_ledger(seq)
+        else:
+            # A sink that has records already goes on behind them.
+            self._new_ledger(max((runner.receipt for runner in self.runners), default=0))
             self._begin_epoch()
-        if self.source.live:
+        if self.source.live and not self._continued:
             self.reconcile(after_ns=self._lost_after_ns or began_ns, interim=False)
         now = time.monotonic()
         if self.settings.interim_seconds is not None:
@@ -173,7 +183,6 @@ class Pipeline:
         Raises:
             ConntapError: the source failed, or every sink has.
         """
-        self._stop = stop
         while not stop.is_set():
             if not self.step(WAIT_SECONDS):
                 return
@@ -209,14 +218,16 @@ class Pipeline:
             self.reconcile(after_ns=time.time_ns(), interim=True)
         return True
 
-    def stop(self, patience: float = 10.0) -> None:
+    def stop(self, patience: float = 10.0, *, keep_source: bool = False) -> None:
         """Take what the source still has, make everything durable, and close.
 
         Args:
             patience: seconds that sinks may take; what they could not send is in their spool or the journal.
+            keep_source: another pipeline goes on with it.
         """
+        self.hurry.set()
         try:
-            if self.source.live:
+            if self.source.live and not keep_source:
                 for _ in range(CATCH_UP):
                     batch = self.source.receive(0)
                     if batch is None:
@@ -229,7 +240,8 @@ class Pipeline:
             if self.journal is not None:
                 self.journal.drop_before(min((runner.receipt for runner in self.runners), default=0))
                 self.journal.close()
-            self.source.close()
+            if not keep_source:
+                self.source.close()
 
     def _stop_runners(self, patience: float) -> None:
         for runner in self.runners:
@@ -239,6 +251,9 @@ class Pipeline:
 
     def _take(self, batch: _core.Batch) -> None:
         """Journal events, make records of them, hand these on."""
+        if not self.source.live and not self.progress.received_ns:
+            for runner in self.runners:
+                runner.begins(batch.first_received_ns)
         if self.journal is not None and not self._finished_rows:
             journal = self.journal
             self._guard_disk(lambda: journal.write(batch))
@@ -258,7 +273,19 @@ class Pipeline:
         self.progress.records += len(records)
         self.progress.flows += sum(count for kind, count in records.kinds() if kind == "FLOW")
         for runner in self.runners:
-            runner.offer(records, stop=self._stop)
+            self._offer(runner, records)
+
+    def _offer(self, runner: Runner, records: _core.Batch) -> None:
+        """Give a sink its records, held up as long as it has no room.
+
+        One that was left without some gets no later ones either: what it lacks stays in the journal as a whole.
+        """
+        while runner not in self._left and not runner.offer(records, timeout=HELD_UP_SECONDS):
+            self._alive()
+            if runner.failure is not None or self.hurry.is_set():
+                self._left.add(runner)
+        if runner in self._left:
+            runner.counters["left"] = runner.counters.get("left", 0) + len(records)
 
     def _note_gaps(self, batch: _core.Batch) -> None:
         """After a loss the table must be compared."""
@@ -278,13 +305,14 @@ class Pipeline:
                 act()
                 return
             except OSError as error:
-                if self._stop is not None and self._stop.is_set():
+                if self.hurry.is_set():
                     raise ConntapError(f"the journal cannot be written: {error.strerror}") from error
                 if not told:
                     self.progress.stalls += 1
                     self._say(f"the journal cannot be written ({error.strerror}): waiting; the kernel holds the events")
                     told = True
-                time.sleep(0.5)
+                self._alive()
+                time.sleep(HELD_UP_SECONDS)
 
     # -- clock, dumps, epochs --------------------------------------------------------------------------------
 
@@ -368,7 +396,7 @@ class Pipeline:
             self._say(f"journal: {fault}")
         for records in recovered.records:
             for runner in self.runners:
-                runner.offer(records)
+                self._offer(runner, records)
         ahead = max((runner.receipt for runner in self.runners), default=0)
         self._new_ledger(max(recovered.seq, ahead))
         for rows in recovered.open:
@@ -376,7 +404,7 @@ class Pipeline:
         self._begin_epoch()
         if recovered.faults:
             self._take(_core.Batch.gap("damage", recovered.last.began_ns, recovered.until_ns))
-        if self.source.live:
+        if self.source.live and not self._continued:
             # What had been received but not journaled is as if it had not been received.
             self._take(_core.Batch.gap("restart", recovered.until_ns, began_ns))
             self._lost_after_ns = recovered.until_ns - self.settings.grace_ns

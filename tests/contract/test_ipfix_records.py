@@ -226,7 +226,7 @@ class TestOptions:
         exporter = _core.IpfixExporter(extended=True)
         for (_, number), template in read(exporter.templates(), exporter.statistics()).templates.items():
             assert number >= 256
-            used |= {key[1] for key in template.keys() if isinstance(key, tuple) and key[0] == OURS}
+            used |= {key[1] for key in list(template.keys()) if isinstance(key, tuple) and key[0] == OURS}
         assert used == set(described)
 
     def test_statistics(self):
@@ -291,9 +291,9 @@ class TestNetFlow9:
         exporter = _core.IpfixExporter(version=9)
         reader = read(exporter.templates(), exporter.encode(ended(*ALL, bindings="nat")))
         assert reader.faults == []
-        flows = {record[148]: record for record in reader.flows()}
-        assert len(flows) == len(ALL)
+        assert len(reader.flows()) == len(ALL)
         first = reader.flows()[0]
+        assert 148 not in first.values  # to collectors of NetFlow v9 it makes a firewall's event of a flow
         assert (first[1], first[2], first[23], first[24]) == (1000, 10, 90_000, 8)
         assert len(reader.events()) == 10
 

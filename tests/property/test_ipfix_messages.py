@@ -92,13 +92,13 @@ def test_messages_are_whole(portions, mtu, extended, version, between):
     ]
     assert told == [
         (
-            str(flow.orig.src),
+            str(flow.original.src),
             str(flow.reply.dst),
-            flow.orig.icmp_id if flow.orig.sport is None else flow.orig.sport,
+            flow.original.icmp_id if flow.original.sport is None else flow.original.sport,
             flow.reply.icmp_id if flow.reply.dport is None else flow.reply.dport,
             *(
                 getattr(counters, name) if counters else None
-                for counters in (flow.counters_orig, flow.counters_reply)
+                for counters in (flow.original_counters, flow.reply_counters)
                 for name in ("bytes", "packets")
             ),
         )

@@ -12,12 +12,29 @@ use crate::wire::Message;
 
 /// Append one row and a line end.
 pub fn write_row(out: &mut Vec<u8>, row: &Row, message: &Message<'_>, content: &Content<'_>) {
+    object(out, |writer| visit(row, message, content, writer));
+}
+
+/// Append one row and a line end: only of the fields that are wanted.
+pub fn write_chosen(
+    out: &mut Vec<u8>,
+    row: &Row,
+    message: &Message<'_>,
+    content: &Content<'_>,
+    wanted: impl Fn(Field) -> bool,
+) {
+    object(out, |writer| visit(row, message, content, &mut Only { wanted, to: writer }));
+}
+
+#[inline(always)]
+fn object(out: &mut Vec<u8>, members: impl FnOnce(&mut Writer<'_>)) {
     out.reserve(1024); // more than a usual row needs: one growth a row at most
     let start = out.len();
-    visit(row, message, content, &mut Writer(out));
+    members(&mut Writer(out));
     // Every member was written with a comma in front; the first one's becomes the brace.
-    if let Some(first) = out.get_mut(start) {
-        *first = b'{';
+    match out.get_mut(start) {
+        Some(first) => *first = b'{',
+        None => out.push(b'{'),
     }
     out.extend_from_slice(b"}\n");
 }
@@ -104,8 +121,32 @@ impl Visitor for Writer<'_> {
     }
 }
 
+/// Hands on the fields that are wanted.
+pub(crate) struct Only<'v, F, V> {
+    pub(crate) wanted: F,
+    pub(crate) to: &'v mut V,
+}
+
+macro_rules! only {
+    ($($method:ident: $kind:ty),*) => {$(
+        #[inline(always)]
+        fn $method(&mut self, field: Field, value: $kind) {
+            if (self.wanted)(field) {
+                self.to.$method(field, value);
+            }
+        }
+    )*};
+}
+
+impl<F: Fn(Field) -> bool, V: Visitor> Visitor for Only<'_, F, V> {
+    only!(
+        u8: u8, u16: u16, u32: u32, u64: u64, i32: i32, time: i64, address: IpAddr, labels: &[u8], text: &[u8],
+        word: &str, json: &str
+    );
+}
+
 /// The numbers of the bits that are set: words in host order (CTA_LABELS).
-fn labels(out: &mut Vec<u8>, labels: &[u8]) {
+pub(crate) fn labels(out: &mut Vec<u8>, labels: &[u8]) {
     let mut separator = b'[';
     for (index, word) in labels.chunks_exact(4).enumerate() {
         let word = u32::from_ne_bytes(word.try_into().unwrap_or_default());
@@ -141,7 +182,7 @@ fn end_list(out: &mut Vec<u8>, separator: u8) {
 }
 
 /// Any bytes as a JSON string; what is no UTF-8 becomes U+FFFD.
-fn string(out: &mut Vec<u8>, text: &[u8]) {
+pub(crate) fn string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
     for chunk in text.utf8_chunks() {
         for byte in chunk.valid().bytes() {

@@ -18,7 +18,11 @@ fn options(version: Version, nanoseconds: bool, extended: bool) -> Options {
 }
 
 fn address(v6: bool, last: u8) -> IpAddr {
-    if v6 { IpAddr::from([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]) } else { IpAddr::from([10, 0, 0, last]) }
+    if v6 {
+        IpAddr::from([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last])
+    } else {
+        IpAddr::from([10, 0, 0, last])
+    }
 }
 
 /// A translated flow of that shape.

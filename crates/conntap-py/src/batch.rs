@@ -101,10 +101,22 @@ impl Batch {
         })
     }
 
+    /// Records: number of the first one; 0 where there is none.
+    #[getter]
+    fn first_seq(&self) -> u64 {
+        self.0.rows().first().and_then(|row| self.0.content(row)).map_or(0, |(_, content)| seq_of(&content))
+    }
+
     /// Records: number of the last one; 0 where there is none.
     #[getter]
     fn last_seq(&self) -> u64 {
         self.0.rows().last().and_then(|row| self.0.content(row)).map_or(0, |(_, content)| seq_of(&content))
+    }
+
+    /// When the first row was received; 0 where there is none.
+    #[getter]
+    fn first_received_ns(&self) -> i64 {
+        self.0.rows().first().map_or(0, |row| row.received_ns)
     }
 
     /// When the last row was received; 0 where there is none.

@@ -4,6 +4,7 @@ mod address;
 mod arrow;
 mod bare;
 mod batch;
+mod collect;
 mod engine;
 mod errors;
 mod fields;
@@ -11,6 +12,7 @@ mod filter;
 mod ipfix;
 mod kernel;
 mod ledger;
+mod lines;
 mod packets;
 mod pairing;
 mod recording;
@@ -32,6 +34,8 @@ mod _core {
     #[pymodule_export]
     use super::batch::{Batch, Rows};
     #[pymodule_export]
+    use super::collect::IpfixReader;
+    #[pymodule_export]
     use super::engine::{Engine, ExpectationHandle, HelperCall};
     #[pymodule_export]
     use super::filter::Filter;
@@ -41,6 +45,8 @@ mod _core {
     use super::kernel::{Dump, Listener, Requests};
     #[pymodule_export]
     use super::ledger::Ledger;
+    #[pymodule_export]
+    use super::lines::LineFormatter;
     #[pymodule_export]
     use super::packets::{PacketCapture, PacketReader, PacketWriter, Trace, TracedPacket, first_linktype};
     #[pymodule_export]

@@ -66,14 +66,16 @@ def live(io: IO) -> int:
         sandbox.enter()
     scenario = load("ftp")
     with Lab() as built:
-        teller = Teller(io)
+        teller, asker = Teller(io), Asker(io)
         session = Session(built, scenario)
         for batch in session.batches():
+            asker.note(batch)
             if not session.seen[len(batch) :]:
                 teller.introduce(f"on this kernel, in namespaces set up in {built.setup_seconds:.2f} s")
             teller.tell(batch)
     io.say("")
     verdict(io, session)
+    asker.ask()
     io.say("The lab is gone. See more: conntap lab list · sudo conntap watch")
     return 1 if session.missing() else 0
 
@@ -89,10 +91,12 @@ def tracked(io: IO) -> int:
 
     settings = {name.rpartition("/")[2]: value for name, value in {**TRACKING, **SHORT_TIMEOUTS}.items()}
     setup = Setup(settings=settings, helpers=assign("ftp"), nat=(masquerade(GATEWAY),))
-    teller = Teller(io)
+    teller, asker = Teller(io), Asker(io)
     teller.introduce("by conntap's own engine, out of the session's packets")
     for batch in Capture([CAPTURE], setup, drain=True).batches():
+        asker.note(batch)
         teller.tell(batch)
+    asker.ask()
     return 0
 
 
@@ -100,6 +104,72 @@ def tell_why_not(io: IO, error: ConntapError) -> None:
     """One line: what is missing and how to get it."""
     remedy = f" (remedy: {error.hint})" if error.hint else ""
     io.say(f"not live on this machine: {error}{remedy}; conntap's own engine is the gateway instead")
+
+
+class Asker:
+    """Logs the session to a ledger and asks it who had the outside port of the FTP data connection."""
+
+    __slots__ = ("_batches", "_data", "_io")
+
+    def __init__(self, io: IO) -> None:
+        self._io = io
+        self._batches: list[_core.Batch] = []
+        self._data: _core.Flow | None = None
+
+    def note(self, batch: _core.Batch) -> None:
+        """Keep the events, and note the data connection: the one that a helper had announced."""
+        self._batches.append(batch)
+        for event in batch.events():
+            if event.kind == "NEW" and event.flow is not None and event.flow.master is not None:
+                self._data = event.flow
+
+    def ask(self) -> None:
+        """Log, ask, show; a package that is missing is told."""
+        from conntap.errors import ConntapError
+
+        if self._data is None:
+            return
+        try:
+            self._ask(self._data)
+        except ConntapError as error:
+            self._io.say(f"no ledger: {error}" + (f" ({error.hint})" if error.hint else ""))
+
+    def _ask(self, data: _core.Flow) -> None:
+        from tempfile import TemporaryDirectory
+
+        import conntap
+        from conntap.cli.who import show
+        from conntap.config import from_options
+        from conntap.logger import make_logger
+        from conntap.recording import RecordWriter
+        from conntap.store.times import show as time_of
+
+        translated = data.reply.dst != data.original.src
+        address, port = (data.reply.dst, data.reply.dport) if translated else (data.original.dst, data.original.dport)
+        ends = [
+            event.flow for batch in self._batches for event in batch.events() if event.kind == "DESTROY" and event.flow
+        ]
+        end = next(flow for flow in ends if (flow.original, flow.zone) == (data.original, data.zone))
+        moment = ((end.start_ns or data.received_ns) + (end.stop_ns or end.received_ns)) // 2
+        with TemporaryDirectory(prefix="conntap-demo-") as folder:
+            with RecordWriter(f"{folder}/events.pcapng") as file:
+                for batch in self._batches:
+                    file.write(batch)
+            target = f"parquet:{folder}/ledger"
+            settings = from_options(to=[target], files=[f"{folder}/events.pcapng"], state=f"{folder}/ledger")
+            pipeline = make_logger(settings, say=self._io.say)
+            pipeline.start()
+            while pipeline.step(0):
+                pass
+            pipeline.stop()
+            kept = pipeline.progress.flows
+            self._io.say(f"\nThe session went to a ledger, as `conntap log --to parquet:DIR` does: {kept} connections.")
+            self._io.say(f"$ conntap who {address}:{port} tcp --at '{time_of(moment, utc=False)}' --skew 0s")
+            show(
+                self._io,
+                conntap.ledger(f"{folder}/ledger").who(str(address), port, "tcp", at=moment, skew=0),
+                utc=False,
+            )
 
 
 class Teller:

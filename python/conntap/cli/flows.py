@@ -61,7 +61,9 @@ def flows(io: IO, words: tuple[str, ...], **options: Any) -> None:
     if sum(bool(options[name]) for name in ("json_", "csv_", "parquet")) > 1:
         raise click.UsageError("--json, --csv or --parquet, one of them")
     now = now_ns()
-    within = tuple(None if text is None else to_ns(text, now_ns=now, utc=utc) for text in (options["first"], options["last"]))
+    within = tuple(
+        None if text is None else to_ns(text, now_ns=now, utc=utc) for text in (options["first"], options["last"])
+    )
     where = " ".join(words)
     ledger = open_ledger(options["directory"])
     ask = Asking(io, ledger, where, (within[0], within[1]), utc=utc)
@@ -71,7 +73,9 @@ def flows(io: IO, words: tuple[str, ...], **options: Any) -> None:
         ledger.flows(where, between=ask.within).write_parquet(options["parquet"])
         found = -1
     elif options["by"]:
-        found = ask.by(options["by"].split(","), options["what"] or "bytes", options["top"] or 20, options["every"], options)
+        found = ask.by(
+            options["by"].split(","), options["what"] or "bytes", options["top"] or 20, options["every"], options
+        )
     elif options["every"]:
         found = ask.every(options["every"], options["what"] or "flows", options)
     else:
@@ -83,9 +87,7 @@ def flows(io: IO, words: tuple[str, ...], **options: Any) -> None:
 class Asking:
     """One command line's question."""
 
-    def __init__(
-        self, io: IO, ledger: Ledger, where: str, within: tuple[int | None, int | None], *, utc: bool
-    ) -> None:
+    def __init__(self, io: IO, ledger: Ledger, where: str, within: tuple[int | None, int | None], *, utc: bool) -> None:
         self.io = io
         self.ledger = ledger
         self.where = where
@@ -129,7 +131,11 @@ class Asking:
 
         start = "" if self.utc else ""
         names, rows = self.fetch(f"SELECT {', '.join(SHOWN)}{start} FROM flows ORDER BY {order}{limit}")
-        right = frozenset(at for at, name in enumerate(names) if name in ("seconds", "port", "outside_port", "orig_dport", "up", "down"))
+        right = frozenset(
+            at
+            for at, name in enumerate(names)
+            if name in ("seconds", "port", "outside_port", "orig_dport", "up", "down")
+        )
         self.io.write(table([name.upper() for name in names], rows, width=self.io.width, right=right).encode())
         self.io.say(f"{len(rows):,} record{'s' if len(rows) != 1 else ''}, times in UTC")
         return len(rows)
@@ -185,14 +191,20 @@ class Asking:
         if values:  # stretches of which there is nothing are lines, too
             first, last = min(values), max(values)
             if (last - first) // step > 100_000:
-                raise click.UsageError(f"--every {every:g}s makes more than 100,000 lines; say more, or --from and --to")
+                raise click.UsageError(
+                    f"--every {every:g}s makes more than 100,000 lines; say more, or --from and --to"
+                )
             values = {at: values.get(at, 0) for at in range(first, last + step, step)}
         rows = [(at, value) for at, value in values.items()]
         if self.write(names, rows, options):
             return len(rows)
         most = max(values.values(), default=0)
         shown = [
-            [show(at, utc=self.utc)[:19], human(value), *([bar(value, most, BAR * 2, ascii=self.io.ascii)] if self.io.is_tty else [])]
+            [
+                show(at, utc=self.utc)[:19],
+                human(value),
+                *([bar(value, most, BAR * 2, ascii=self.io.ascii)] if self.io.is_tty else []),
+            ]
             for at, value in rows
         ]
         heads = ["FROM", what.upper(), *([""] if self.io.is_tty else [])]

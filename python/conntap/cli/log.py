@@ -8,19 +8,17 @@ import click
 
 from conntap.cli.engine import OPTIONS as ENGINE_OPTIONS
 from conntap.cli.engine import engine_options, files_and_filter, take_engine_options
-from conntap.cli.options import netns_option
+from conntap.cli.options import Duration, netns_option
 
 if TYPE_CHECKING:
     from conntap.cli.io import IO
 
-__all__ = ["log", "log_options"]
+__all__ = ["common_settings", "log", "log_options"]
 
 
 def log_options(command: Any) -> Any:
     """What every command that logs has: where to, and what not."""
     for option in (
-        click.option("--summary", metavar="FILE", help="Write the counters as JSON to FILE at the end."),
-        click.option("--duration", metavar="TIME", help="Stop after this time (10s, 5m)."),
         click.option("--quiet", is_flag=True, help="No line of progress."),
         click.option("--keep", multiple=True, metavar="KIND=AGE", help="Keep flows=30d, nat=180d …; all=SIZE."),
         click.option(
@@ -49,6 +47,8 @@ def log_options(command: Any) -> Any:
 )
 @click.argument("words", nargs=-1, metavar="[FILE]... [FILTER]...")
 @log_options
+@click.option("--summary", metavar="FILE", help="Write the counters as JSON to FILE at the end.")
+@click.option("--duration", type=Duration(), metavar="TIME", help="Stop after this time (10s, 5m).")
 @click.option(
     "--bindings", type=click.Choice(["none", "nat", "all"]), default="none", show_default=True,
     help="Of which connections a record is made already when they begin.",
@@ -77,12 +77,9 @@ def log(io: IO, words: tuple[str, ...], config: str | None, **options: Any) -> N
         settings = read_file(config)
     else:
         settings = from_options(
-            to=options["to"],
             filter=where,
             bindings=options["bindings"],
             interim=options["interim"],
-            state=options["state"],
-            sync=options["sync"],
             files=files,
             interface=options["interface"],
             engine=engine_words(engine),
@@ -90,12 +87,15 @@ def log(io: IO, words: tuple[str, ...], config: str | None, **options: Any) -> N
             reliable=not options["no_reliable"],
             buffer=options["buffer"],
             settings="fix" if options["fix"] else "check",
-            no_destination=options["no_destination"],
-            truncate_inside=options["truncate_inside"],
-            hash_key_file=options["hash_key_file"],
-            keep=options["keep"],
+            **common_settings(options),
         )
     run_logger(io, settings, config=config, **running)
+
+
+def common_settings(options: dict[str, Any]) -> dict[str, Any]:
+    """What `log_options` added, as `from_options` takes it."""
+    names = ("to", "state", "sync", "no_destination", "truncate_inside", "hash_key_file", "keep")
+    return {name: options[name] for name in names}
 
 
 def refuse_beside_config(words: tuple[str, ...], options: dict[str, Any], engine: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from conntap.cli.io import IO
     from conntap.config import LogConfig
     from conntap.pipeline import Pipeline
+    from conntap.sources import Source
     from conntap.systemd import Notifier
     from conntap.tracker import Setup
 
@@ -29,7 +30,7 @@ PATIENCE = 10.0
 
 
 def run_logger(
-    io: IO, settings: LogConfig, *, config: str | None, summary: str | None, duration: str | None, quiet: bool
+    io: IO, settings: LogConfig, *, config: str | None, summary: str | None, duration: float | None, quiet: bool
 ) -> None:
     """Log until told to stop (ctrl+c, SIGTERM), or until the source has ended. SIGHUP reads *config* anew.
 
@@ -37,19 +38,31 @@ def run_logger(
         UsageError: settings that cannot be.
         ConntapError: the source failed, or every sink has.
     """
+    from conntap.logger import same_source
     from conntap.systemd import Notifier
-    from conntap.units import parse_duration
 
-    deadline = None if duration is None else time.monotonic() + parse_duration(duration)
+    deadline = None if duration is None else time.monotonic() + duration
     notifier = Notifier.of_process()
+    source: Source | None = None
     with Signals() as signals:
         while True:
-            pipeline = open_logger(io, settings)
-            again = work(io, pipeline, signals, notifier, deadline=deadline, quiet=quiet)
+            pipeline = open_logger(io, settings, source, notifier)
+            new: LogConfig | None = None
+            kept = False
+            try:
+                work(io, pipeline, signals, notifier, deadline=deadline, quiet=quiet)
+                if signals.reload:
+                    notifier.reloading()
+                    new = reread(io, config, settings)
+                    kept = pipeline.source.live and same_source(settings, new)
+                else:
+                    notifier.stopping()
+            finally:
+                pipeline.stop(PATIENCE, keep_source=kept)
             finish(io, pipeline, summary)
-            if not again:
+            if new is None:
                 return
-            settings = reread(io, config, settings)
+            settings, source = new, pipeline.source if kept else None
 
 
 class Signals:
@@ -58,6 +71,7 @@ class Signals:
     def __init__(self) -> None:
         self.stop = threading.Event()
         self.reload = False
+        self.hurry = threading.Event()
         self._before: list[tuple[int, Any]] = []
 
     def __enter__(self) -> Signals:
@@ -66,6 +80,7 @@ class Signals:
                 raise KeyboardInterrupt
             self.reload = False
             self.stop.set()
+            self.hurry.set()
 
         def again(_number: int, _frame: object) -> None:
             self.reload = True
@@ -81,14 +96,16 @@ class Signals:
             signal.signal(number, handler)
 
 
-def open_logger(io: IO, settings: LogConfig) -> Pipeline:
+def open_logger(io: IO, settings: LogConfig, source: Source | None, notifier: Notifier) -> Pipeline:
     """Make the logger, and say what the kernel will not tell it."""
     from conntap.logger import make_logger
 
     setup = setup_of(io, settings) if settings.source.kind in ("files", "interface") else None
     if settings.source.kind == "kernel" and settings.settings != "ignore":
         look_at_knobs(io, settings)
-    return make_logger(settings, setup=setup, say=lambda text: io.say(f"note: {text}"))
+    return make_logger(
+        settings, setup=setup, source=source, say=lambda text: io.say(f"note: {text}"), alive=notifier.alive
+    )
 
 
 def setup_of(io: IO, settings: LogConfig) -> Setup | None:
@@ -119,13 +136,14 @@ def look_at_knobs(io: IO, settings: LogConfig) -> None:
 
 def work(
     io: IO, pipeline: Pipeline, signals: Signals, notifier: Notifier, *, deadline: float | None, quiet: bool
-) -> bool:
-    """Run until there is a reason to stop; True where settings are to be read anew."""
+) -> None:
+    """Run until there is a reason to stop."""
     signals.stop.clear()
     signals.reload = False
     progress = Progress()
     shown = not quiet and sys.stderr.isatty() and not notifier
     try:
+        signals.hurry = pipeline.hurry
         pipeline.start()
         targets = ", ".join(runner.sink.target for runner in pipeline.runners)
         notifier.ready(f"logging to {targets}")
@@ -143,15 +161,9 @@ def work(
                 notifier.status(line)
                 if shown:
                     print(f"\r\x1b[K{line}", end="", file=io.err, flush=True)
-        if signals.reload:
-            notifier.reloading()
-        else:
-            notifier.stopping()
     finally:
         if shown:
             print("\r\x1b[K", end="", file=io.err, flush=True)
-        pipeline.stop(PATIENCE)
-    return signals.reload
 
 
 def check_sinks(pipeline: Pipeline) -> None:
@@ -217,7 +229,7 @@ def sums(pipeline: Pipeline, counters: dict[str, int]) -> str:
         if counters[name]:
             parts.append(f"{counters[name]:,} {words}")
     parts.append(f"lost {counters['lost']:,}" if counters["lost"] else "nothing lost")
-    waiting = count_of(pipeline.runners, "not_sent")
+    waiting = count_of(pipeline.runners, "not_sent") + count_of(pipeline.runners, "left")
     if waiting:
         where = "in the journal" if pipeline.journal is not None else "LOST"
         parts.append(f"{waiting:,} not sent ({where})")

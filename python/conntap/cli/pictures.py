@@ -44,7 +44,9 @@ def human(value: float) -> str:
     return str(value)
 
 
-def table(names: Sequence[str], rows: Sequence[Sequence[object]], *, width: int = 0, right: frozenset[int] = frozenset()) -> str:
+def table(
+    names: Sequence[str], rows: Sequence[Sequence[object]], *, width: int = 0, right: frozenset[int] = frozenset()
+) -> str:
     """Columns under their names, cut to *width* if it is not 0; those in *right* are set to the right."""
     cells = [list(names), *([cell_text(value) for value in row] for row in rows)]
     widths = [max(len(row[at]) for row in cells) for at in range(len(names))]

@@ -68,10 +68,14 @@ def sql(
         from conntap.cli.pictures import table
 
         numbers = frozenset(
-            at for at in range(len(names)) if rows and all(isinstance(row[at], (int, float, type(None))) for row in rows)
+            at
+            for at in range(len(names))
+            if rows and all(isinstance(row[at], (int, float, type(None))) for row in rows)
         )
         io.write(table(names, rows[:ROWS_SHOWN], width=io.width, right=numbers).encode())
-        left = f", {len(rows) - ROWS_SHOWN:,} of them not shown (--csv, --json show all)" if len(rows) > ROWS_SHOWN else ""
+        left = (
+            f", {len(rows) - ROWS_SHOWN:,} of them not shown (--csv, --json show all)" if len(rows) > ROWS_SHOWN else ""
+        )
         io.say(f"{len(rows):,} row{'s' if len(rows) != 1 else ''}{left}")
 
 
@@ -95,7 +99,9 @@ def write_csv(io: IO, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> No
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
     for row in rows:
-        writer.writerow([plain(value) if isinstance(value, bytes) or hasattr(value, "isoformat") else value for value in row])
+        writer.writerow(
+            [plain(value) if isinstance(value, bytes) or hasattr(value, "isoformat") else value for value in row]
+        )
     io.write(text.getvalue().encode())
 
 

@@ -40,6 +40,12 @@ TROUBLE = {
     "time_ahead": "from the future",
     "early_dropped": "gave way in a full table",
     "table_full": "did not fit the table",
+    # Of a collector.
+    "kernel_drops": "datagrams that did not fit the receive buffer",
+    "dropped_sets": "sets whose template did not come",
+    "connections_broken": "connections that sent no IPFIX",
+    "connections_cut": "connections that ended within a message",
+    "refused_exporter": "from exporters that are not listed",
 }
 
 
@@ -212,6 +218,7 @@ class Stream:
 
     def _line(self, counters: dict[str, int], seconds: float) -> str:
         words = {"NEW": "new", "UPDATE": "updated", "DESTROY": "ended"}
+        words |= {"FLOW": "ended", "INTERIM": "going on", "BINDING": "translations"}
         parts = [f"{self.kinds[kind]:,} {word}" for kind, word in words.items() if self.kinds.get(kind)]
         announced = self.kinds.get("EXP_NEW", 0)
         if announced:

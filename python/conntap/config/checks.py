@@ -45,7 +45,7 @@ def contradictions(
     for path, kinds in ONLY_WITH.items():
         if path in said and len(chosen) < 2 and kind not in kinds:
             yield path, ".".join(map(str, path)), f"does nothing when the source is {named(kind)}: leave it out"
-    if not any(path[:1] == ("sink",) for path in said):
+    if not config.sinks and not any(key.partition(".")[0] == "sink" for key in wrong):
         yield (
             (),
             "",

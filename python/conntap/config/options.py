@@ -30,7 +30,7 @@ OPTION_OF: Final[dict[Path, str]] = {
     ("source", "netns"): "--netns",
     ("source", "reliable"): "--no-reliable",
     ("source", "buffer"): "--buffer",
-    ("source", "settings"): "--settings",
+    ("source", "settings"): "--fix",
     ("sink",): "--to",
     ("privacy", "no_destination"): "--no-destination",
     ("privacy", "truncate_inside"): "--truncate-inside",
@@ -81,7 +81,7 @@ def from_options(
         no_destination: leave out destinations.
         truncate_inside: `24/56`: bits kept of IPv4 and IPv6.
         hash_key_file: the key with which inside addresses are hashed.
-        keep: `flows=30d`, `nat=180d`, `max_bytes=200GB`.
+        keep: `flows=30d`, `nat=180d`, `all=200GB`.
         schemes: kinds of targets that there are.
 
     Raises:
@@ -144,6 +144,6 @@ def absolute(target: str) -> str:
 
 
 def kept(text: str) -> tuple[str, str]:
-    """`flows=30d`."""
+    """`flows=30d`; `all=200GB` is short for max_bytes."""
     name, _, value = text.partition("=")
-    return name.strip(), value.strip()
+    return "max_bytes" if name.strip() == "all" else name.strip(), value.strip()

@@ -30,7 +30,7 @@ __all__ = ["SCHEMES", "Schemes", "make", "read_file", "read_text"]
 class Schemes:
     """Kinds of targets that there are: of sinks, and of addresses at which records come in."""
 
-    sinks: tuple[str, ...] = ("parquet", "ipfix", "jsonl", "csv", "syslog", "null")
+    sinks: tuple[str, ...] = ("parquet", "ipfix", "jsonl", "csv", "syslog", "journald", "null")
     sources: tuple[str, ...] = ("ipfix",)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from conntap.config.lines import Path
 
 __all__ = [
+    "NO_PLACE",
     "WrongValueError",
     "absolute_path",
     "close_to",
@@ -36,7 +37,9 @@ T = TypeVar("T")
 
 TARGET: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):([^?]*)(?:\?(.*))?", re.DOTALL)
 #: Kinds of targets that need no place: the local logging service, and nowhere.
-ALONE: Final = ("null", "syslog")
+ALONE: Final = ("null", "syslog", "journald")
+#: Kinds of targets that may lead nowhere (`null:`), or to the machine's own (`syslog://`).
+NO_PLACE: Final = ("null", "syslog")
 #: What TOML's types are called to people; bool before int, which it is one of.
 TYPES: Final[dict[type, str]] = {
     bool: "true or false",

@@ -21,7 +21,7 @@ class SinkUnavailableError(ConntapError):
 
 
 class Sink(Protocol):
-    """Takes records (kinds FLOW, INTERIM, BINDING and GAP, in order of `seq`).
+    """Takes records (kinds FLOW, INTERIM, BINDING and GAP, in order of `seq`). Inherit it for what has a default.
 
     Attributes:
         target: what it writes to, as the user named it (`parquet:/var/lib/conntap`).
@@ -33,8 +33,8 @@ class Sink(Protocol):
 
     target: str
     counters: dict[str, int]
-    keeps: bool
-    durable: int
+    keeps: bool = False
+    durable: int = 0
 
     def open(self) -> int:
         """Get ready, also for the second time after a failure.
@@ -56,9 +56,13 @@ class Sink(Protocol):
         """
         ...
 
+    def begins(self, at_ns: int) -> None:
+        """Hear from when on the source tells, where that is not now: a file tells of the past."""
+        return
+
     def note_filtered(self, count: int, last_seq: int) -> None:
-        """Hear that *count* records up to number *last_seq* are not for this sink; numbers need not lack silently."""
-        ...
+        """Hear that *count* records up to number *last_seq* are not for this sink: not all lack without a reason."""
+        return
 
     def flush(self) -> None:
         """Make durable, as far as the protocol can, all that was written.

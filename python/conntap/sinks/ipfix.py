@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from conntap import _core
 from conntap.errors import UsageError
-from conntap.sinks.base import SinkUnavailableError
+from conntap.sinks.base import Sink, SinkUnavailableError
 from conntap.sinks.ipfix_transport import Connection, Datagrams, tls_context
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Due:
         return True
 
 
-class IpfixSink:
+class IpfixSink(Sink):
     """Sends records to a collector.
 
     Attributes:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from conntap import _core
-from conntap.sinks.base import SinkUnavailableError
+from conntap.sinks.base import Sink, SinkUnavailableError
 from conntap.sinks.ipfix_pack import PACKINGS, check_packing, packed
 from conntap.sinks.ipfix_scan import Mark, last_mark
 
@@ -28,7 +28,7 @@ SECOND = 1_000_000_000
 LONGEST = 65_535
 
 
-class IpfixFileSink:
+class IpfixFileSink(Sink):
     """Writes records to files.
 
     Attributes:
@@ -174,6 +174,8 @@ class IpfixFileSink:
         """Go back to before the last write; what was written earlier stays."""
         try:
             os.truncate(self._part, self._size)
+            if self._file is not None:
+                self._file.seek(self._size)
         except OSError:
             return self._failed(error)
         return self._unavailable(error)

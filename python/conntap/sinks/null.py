@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conntap.sinks.base import Sink
+
 if TYPE_CHECKING:
     from conntap import _core
 
 __all__ = ["NullSink"]
 
 
-class NullSink:
+class NullSink(Sink):
     """Counts records."""
-
-    keeps = False
-    durable = 0
 
     def __init__(self, target: str) -> None:
         self.target = target
@@ -27,9 +26,6 @@ class NullSink:
     def write(self, records: _core.Batch) -> None:
         """Count them."""
         self.counters["records"] += len(records)
-
-    def note_filtered(self, count: int, last_seq: int) -> None:
-        """Not of interest."""
 
     def flush(self) -> None:
         """There is nothing to make durable."""

@@ -147,6 +147,14 @@ class ParquetSink:
         self._builder.append(records)
         self.counters["records"] += len(records)
 
+    def begins(self, at_ns: int) -> None:
+        """The records to come are of a source that tells from then on."""
+        if self._manifest is not None:
+            try:
+                self._manifest.append({"type": "session", "event": "begin", "at_ns": at_ns})
+            except OSError as error:
+                raise SinkUnavailableError(f"{self.directory}: {error.strerror}") from error
+
     def note_filtered(self, count: int, last_seq: int) -> None:
         """Records that are not for this ledger: their numbers do not lack."""
         if self._since is None:
@@ -184,7 +192,13 @@ class ParquetSink:
             self._upkeep.join()
         with suppress(OSError):
             self._manifest.append(
-                {"type": "session", "event": "stop", "at_ns": _core.now_ns(), "pid": os.getpid(), "last_seq": self.durable}
+                {
+                    "type": "session",
+                    "event": "stop",
+                    "at_ns": _core.now_ns(),
+                    "pid": os.getpid(),
+                    "last_seq": self.durable,
+                }
             )
         self._let_go()
 
@@ -304,4 +318,9 @@ def session() -> dict[str, object]:
         netns = os.stat("/proc/self/ns/net").st_ino
     except OSError:
         netns = 0
-    return {"boot_id": read("/proc/sys/kernel/random/boot_id"), "host": platform.node(), "netns": netns, "pid": os.getpid()}
+    return {
+        "boot_id": read("/proc/sys/kernel/random/boot_id"),
+        "host": platform.node(),
+        "netns": netns,
+        "pid": os.getpid(),
+    }

@@ -27,6 +27,8 @@ __all__ = ["Runner"]
 QUEUE_BYTES = 64 << 20
 #: Seconds between tries to reach a receiver that is away: doubled up to the last.
 FIRST_PAUSE, LAST_PAUSE = 0.2, 10.0
+#: How long the start waits for a receiver to answer.
+OPEN_SECONDS = 2.0
 #: Batches that are handed on before the clock is looked at.
 AT_ONCE = 32
 #: Seconds between ticks of a sink.
@@ -87,44 +89,57 @@ class Runner:
         self._written = 0  # … of the last one that the sink has, flushed or not
         self._unflushed: list[_core.Batch] = []
         self._wanted_safe = 0
+        self._begins_ns: int | None = None
         self._stopping = False
         self._patience = 0.0
+        self._opened = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"sink {sink.target}", daemon=True)
 
     def start(self) -> None:
-        """Open the sink and begin.
+        """Open the sink and begin. A receiver that takes its time to answer is not waited for.
 
         Raises:
             ConntapError: it can never work (a wrong address, say). One that is away now is waited for.
         """
-        known = self._load()
-        try:
-            known = max(known, self.sink.open())
-        except SinkUnavailableError as error:
-            self.away = str(error)
-        self.receipt = self._written = known
-        self.safe = max(known, self._spool.last_seq if self._spool else 0)
-        self._seen = self.safe
+        self.receipt = self._written = self._load()
         self._thread.start()
+        self._opened.wait(None if self.sink.keeps else OPEN_SECONDS)
+        if self.failure is not None:
+            self._thread.join()
+            raise self.failure
+        self.safe = max(self.receipt, self._spool.last_seq if self._spool else 0)
+        self._seen = self.safe
 
-    def offer(self, records: _core.Batch, *, stop: threading.Event | None = None) -> bool:
+    def begins(self, at_ns: int) -> None:
+        """Let the sink know from when on the source tells, before any record."""
+        with self._changed:
+            self._begins_ns = at_ns
+
+    def offer(self, records: _core.Batch, *, timeout: float | None = None) -> bool:
         """Give it records; waits while the queue is full.
 
         Records that it knows to be durable already (after a crash all are told again) are left out.
 
+        Args:
+            records: with higher numbers than any before, or the same ones again.
+            timeout: seconds to wait for room; None until there is some.
+
         Returns:
-            False when *stop* was set before there was room: they are not taken.
+            False when there was no room in time, or the sink has failed: they are not taken.
         """
         last = records.last_seq
         if last <= self._seen:
             return True
-        if self._seen:
+        if records.first_seq <= self._seen:
             records = records.after(self._seen)
+        deadline = None if timeout is None else time.monotonic() + timeout
         with self._changed:
             while self._queued >= self._queue_bytes and self.failure is None:
-                if stop is not None and stop.is_set():
+                if deadline is not None and time.monotonic() >= deadline:
                     return False
                 self._changed.wait(0.1)
+            if self.failure is not None:
+                return False
             self._queue.append(records)
             self._queued += records.nbytes
             self._seen = last
@@ -170,6 +185,7 @@ class Runner:
         next_try = 0.0
         flushed = ticked = time.monotonic()
         try:
+            self._open_first()
             while True:
                 now = time.monotonic()
                 if self.away and now >= next_try:
@@ -200,6 +216,7 @@ class Runner:
         except OSError as error:
             self.failure = ConntapError(f"{self.sink.target}: {error.strerror}")
         finally:
+            self._opened.set()
             self._spill()
             self.sink.close()
             if self._spool is not None:
@@ -207,6 +224,15 @@ class Runner:
             self._save()
             with self._changed:
                 self._changed.notify_all()
+
+    def _open_first(self) -> None:
+        try:
+            known = self.sink.open()
+            if not self._opened.is_set():  # nobody has counted on another number yet
+                self.receipt = self._written = max(self.receipt, known)
+        except SinkUnavailableError as error:
+            self.away = str(error) or "unavailable"
+        self._opened.set()
 
     def _is_done(self) -> bool:
         return not self._queue and not self._unflushed and (self.safe >= self._seen)
@@ -246,6 +272,9 @@ class Runner:
         return True
 
     def _give(self, wanted: _core.Batch, refused: int, last_seq: int) -> None:
+        if self._begins_ns is not None:
+            self.sink.begins(self._begins_ns)
+            self._begins_ns = None
         if len(wanted):
             self.sink.write(wanted)
         if refused:
@@ -320,7 +349,7 @@ class Runner:
         while self._spool:
             path, batches = self._spool.first()
             for batch in batches:
-                fresh = batch.after(self.receipt)
+                fresh = batch.after(self.receipt) if batch.first_seq <= self.receipt else batch
                 if len(fresh) and not self._hand_on(fresh):
                     break
             # What the spool holds need not be taken back into memory: the file stays until it is flushed.

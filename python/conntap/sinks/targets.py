@@ -40,7 +40,6 @@ class Kind:
         place: makes of what stands behind the scheme the arguments that say where.
         options: what may stand behind the `?`: argument, and how its text is read.
         fields: it can be told which fields to write.
-        private: it takes the settings of privacy and retention.
     """
 
     module: str
@@ -48,7 +47,6 @@ class Kind:
     place: Callable[[str], dict[str, Any]]
     options: Mapping[str, Callable[[str], Any]]
     fields: bool = False
-    private: bool = False
 
 
 def flag(text: str) -> bool:
@@ -112,7 +110,24 @@ def nothing(rest: str) -> dict[str, Any]:
     return {}
 
 
+def receiver(rest: str) -> dict[str, Any]:
+    """`//host:port`"""
+    found = address(rest)
+    return {"address": found["host"], "port": found["port"]}
+
+
+def local_socket(rest: str) -> dict[str, Any]:
+    """`syslog:`, or `syslog:/run/log`"""
+    return {"address": rest or "/dev/log", "transport": "unix"}
+
+
+def journald(rest: str) -> dict[str, Any]:
+    """`journald:`, or a socket elsewhere."""
+    return {"path": rest} if rest else {}
+
+
 WORD: Callable[[str], Any] = str
+SYSLOG: dict[str, Callable[[str], Any]] = {"facility": WORD, "severity": WORD, "app_name": WORD}
 #: Options of both kinds of IPFIX.
 MESSAGES: dict[str, Callable[[str], Any]] = {
     "domain": number, "nanoseconds": flag, "extended": flag, "nat_events": WORD,
@@ -120,11 +135,46 @@ MESSAGES: dict[str, Callable[[str], Any]] = {
 ROTATION: dict[str, Callable[[str], Any]] = {
     "rotate_bytes": parse_size, "rotate_seconds": parse_duration, "compress": WORD,
 }  # fmt: skip
+LINES: dict[str, Callable[[str], Any]] = {**ROTATION, "keep": number, "resume": flag}
 TLS: dict[str, Callable[[str], Any]] = {"ca": WORD, "cert": WORD, "key": WORD, "verify": flag}
 
 #: Scheme, and whether `//host` follows → what it is.
 KINDS: dict[tuple[str, bool], Kind] = {
     ("null", False): Kind("conntap.sinks.null", "NullSink", nothing, {}),
+    ("jsonl", False): Kind(
+        "conntap.sinks.jsonl",
+        "JsonlSink",
+        path,
+        {**LINES, "keys": WORD, "device": WORD},
+        fields=True,
+    ),
+    ("csv", False): Kind("conntap.sinks.csv_lines", "CsvSink", path, LINES, fields=True),
+    ("syslog", True): Kind(
+        "conntap.sinks.syslog",
+        "SyslogSink",
+        receiver,
+        {
+            **SYSLOG,
+            "transport": WORD,
+            "format": WORD,
+            "framing": WORD,
+            "hostname": WORD,
+            "max_length": number,
+            "tls_ca": WORD,
+            "tls_cert": WORD,
+            "tls_key": WORD,
+            "tls_name": WORD,
+        },
+        fields=True,
+    ),
+    ("syslog", False): Kind(
+        "conntap.sinks.syslog",
+        "SyslogSink",
+        local_socket,
+        {**SYSLOG, "format": WORD, "hostname": WORD, "max_length": number},
+        fields=True,
+    ),
+    ("journald", False): Kind("conntap.sinks.syslog", "JournaldSink", journald, SYSLOG, fields=True),
     ("parquet", False): Kind(
         "conntap.sinks.parquet",
         "ParquetSink",
@@ -138,7 +188,6 @@ KINDS: dict[tuple[str, bool], Kind] = {
             "level": number,
             "compact": flag,
         },
-        private=True,
     ),
     ("ipfix", True): Kind(
         "conntap.sinks.ipfix",
@@ -189,10 +238,10 @@ def make_sink(wanted: Wanted, privacy: object = None, retention: object = None) 
             raise UsageError(f"{wanted.target}: fields cannot be chosen here")
         arguments["fields"] = wanted.fields
     make = getattr(import_module(kind.module), kind.name)
-    if kind.private:
-        known = inspect.signature(make).parameters
-        arguments |= {key: value for key, value in (("privacy", privacy), ("retention", retention)) if key in known}
-    return cast("Sink", make(wanted.target, **arguments))
+    # Files and folders name themselves; of the settings of all sinks each takes those that it can keep.
+    known = inspect.signature(make).parameters
+    given = {"target": wanted.target, "privacy": privacy, "retention": retention}
+    return cast("Sink", make(**{key: value for key, value in given.items() if key in known}, **arguments))
 
 
 def read_option(kind: Kind, name: str, text: str) -> Any:

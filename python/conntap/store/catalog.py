@@ -7,17 +7,15 @@ its last one lies, for a question, a gap as well.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from conntap.errors import ConntapError, UsageError
 from conntap.store import views
+from conntap.store.manifest import NAME, Manifest, SegmentEntry, lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from conntap.store.overlay import Overlay
     from conntap.store.who import Question
 
@@ -78,7 +76,6 @@ class Segment:
     ipv6: bool
     dnat: int
     whole: bool
-    fields: dict[str, Any] = field(default_factory=dict[str, Any], compare=False)
 
     def lived(self, low: int | None, high: int | None) -> bool:
         """Can it hold a record that lived between two times?"""
@@ -90,9 +87,7 @@ class Segment:
 
     def may_hold(self, question: Question, late: int, *, open_known: bool) -> bool:
         """Can it hold a record of this address in that time? Where open flows are unknown their beginnings count too."""
-        return self.lived(question.low if open_known else None, late) and (
-            question.address.version == 4 or self.ipv6
-        )
+        return self.lived(question.low if open_known else None, late) and (question.address.version == 4 or self.ipv6)
 
 
 @dataclass
@@ -118,10 +113,10 @@ class Catalog:
         Raises:
             UsageError: there is none.
         """
-        path = os.path.join(directory, "manifest.jsonl")
+        path = os.path.join(directory, NAME)
         try:
             with open(path, "rb") as file:
-                lines = file.read().splitlines(keepends=True)
+                data = file.read()
         except FileNotFoundError:
             if os.path.isdir(os.path.join(directory, "journal")):
                 return cls([], [], None, 0, 0)  # a logger that has not written its first segment
@@ -131,44 +126,21 @@ class Catalog:
             ) from None
         except PermissionError as error:
             raise ConntapError(f"{path}: {error.strerror}", hint="ask as the user that logs, or with sudo") from error
-        segments: dict[str, Segment] = {}
-        catalog = cls([], [], None, 0, 0)
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n"):
-                break  # being written now
-            try:
-                catalog.take(json.loads(line), directory, segments)
-            except (ValueError, KeyError, TypeError) as error:
-                raise ConntapError(
-                    f"{path} line {number} cannot be read: {error}", hint="conntap ledger verify tells what is damaged"
-                ) from error
-        catalog.segments = list(segments.values())
-        times = [one.max_stop_ns for one in catalog.segments if one.max_stop_ns is not None]
-        catalog.end_ns = max([catalog.end_ns, *times])
-        return catalog
-
-    def take(self, entry: dict[str, Any], directory: str, segments: dict[str, Segment]) -> None:
-        """Read one line of a manifest."""
-        for gone in entry.get("removed", ()):
-            segments.pop(gone, None)
-        if began := entry.get("began_ns"):
-            self.begin_ns = began if self.begin_ns is None else min(began, self.begin_ns)
-        self.end_ns = max(self.end_ns, entry.get("until_ns") or 0)
-        self.gaps += [as_gap(gap) for gap in entry.get("gaps", ())]
-        if told := entry.get("segment"):
-            bounds = (told["min_out_addr"], told["max_out_addr"])
-            segments[told["path"]] = Segment(
-                path=os.path.join(directory, told["path"]),
-                rows=told["rows"],
-                size=told.get("size", 0),
-                min_start_ns=told["min_start_ns"],
-                max_stop_ns=told["max_stop_ns"],
-                out4=None if bounds[0] is None else bounds,
-                ipv6=told["ipv6"],
-                dnat=told["dnat"],
-                whole=not told.get("nat_only", False),
-            )
-            self.last_seq = max(self.last_seq, told.get("last_seq", 0))
+        manifest, horizon = Manifest(), 0
+        for line in lines(data):
+            if line.fault:
+                manifest.faults.append(f"line {line.number}: {line.fault}")
+            if line.told:
+                horizon = max(horizon, forgotten(line.told, manifest))
+                manifest.apply(line.told)
+        gaps = [as_gap(gap) for gap in manifest.gaps]
+        if manifest.faults:  # nobody knows of which time the segments are that it told of
+            gaps.append(Gap("damage", 0, FOREVER_NS))
+        begin = manifest.began_ns
+        if horizon:
+            begin = max(begin or 0, horizon)
+        segments = [as_segment(entry, directory) for entry in manifest.segments.values()]
+        return cls(segments, gaps, begin, manifest.until_ns, manifest.last_seq)
 
     def init_sql(self, directory: str) -> str:
         """SQL that makes the views in any DuckDB, with the segments found by their names."""
@@ -232,6 +204,34 @@ class Catalog:
             for one in self.segments
         ]
         return views.values_view("segments", columns, rows)
+
+
+def forgotten(told: dict[str, Any], manifest: Manifest) -> int:
+    """Up to when records are missing once this line counts: retention dropped them; 0 where none are."""
+    if told.get("type") == "dropped":
+        files = told.get("files", ())
+    elif told.get("why") == "retention" and told.get("holds"):
+        files = told.get("replaces", ())  # only what is held is left
+    else:
+        return 0
+    entries = (manifest.segments.get(file) for file in files)
+    return max((entry.end_ns for entry in entries if entry is not None), default=0)
+
+
+def as_segment(entry: SegmentEntry, directory: str) -> Segment:
+    """A segment from its line."""
+    least, most = entry.min_out_addr, entry.max_out_addr
+    return Segment(
+        path=os.path.join(directory, entry.file),
+        rows=entry.rows,
+        size=entry.bytes,
+        min_start_ns=entry.min_start_ns,
+        max_stop_ns=entry.max_stop_ns,
+        out4=None if least is None or most is None else (least, most),
+        ipv6=entry.ipv6,
+        dnat=entry.dnat,
+        whole=entry.cls == "flows",
+    )
 
 
 def as_gap(found: dict[str, Any]) -> Gap:

@@ -188,7 +188,9 @@ def rewrite(
             raise
         if "No space left" in str(error):
             raise OSError(28, "No space left on device") from error
-        raise ConntapError(f"{segments[0].file} and others: {error}", hint="conntap ledger verify says what is damaged") from error
+        raise ConntapError(
+            f"{segments[0].file} and others: {error}", hint="conntap ledger verify says what is damaged"
+        ) from error
     finally:
         connection.close()
         shutil.rmtree(folder, ignore_errors=True)
@@ -210,7 +212,9 @@ def database(folder: Path) -> Any:
     try:
         import duckdb
     except ImportError as error:
-        raise ConntapError("merging needs the duckdb package, which is not there", hint="pip install 'conntap[ledger]'") from error
+        raise ConntapError(
+            "merging needs the duckdb package, which is not there", hint="pip install 'conntap[ledger]'"
+        ) from error
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         "threads": str(THREADS),

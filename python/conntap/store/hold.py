@@ -84,7 +84,9 @@ def holds(directory: str | os.PathLike[str]) -> dict[str, Hold]:
             else:
                 found[told["id"]] = Hold(**told)
         except (ValueError, TypeError, KeyError) as error:
-            raise UsageError(f"{path}: line {number}: it is no hold: {error}", hint="repair the line: until then nothing is dropped") from error
+            raise UsageError(
+                f"{path}: line {number}: it is no hold: {error}", hint="repair the line: until then nothing is dropped"
+            ) from error
     return found
 
 

@@ -119,7 +119,9 @@ def lines(data: bytes) -> Iterator[Line]:
             if not isinstance(made, dict) or not isinstance(made.get("type"), str):
                 raise ValueError
             told = made
-            fault = "" if told.get("prev") == before else f"it does not follow line {number - 1}: one of them was changed"
+            fault = (
+                "" if told.get("prev") == before else f"it does not follow line {number - 1}: one of them was changed"
+            )
         except ValueError:
             fault = "it is no JSON object with a type"
         yield Line(number, told, fault)
@@ -163,7 +165,9 @@ class Manifest:
         try:
             data = path.read_bytes()
         except FileNotFoundError:
-            raise UsageError(f"{directory}: there is no ledger", hint="a ledger is a directory that conntap log wrote") from None
+            raise UsageError(
+                f"{directory}: there is no ledger", hint="a ledger is a directory that conntap log wrote"
+            ) from None
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror}") from error
         return cls.of_bytes(data)
@@ -189,6 +193,8 @@ class Manifest:
             case "session":
                 if self.began_ns is None and told.get("event") == "start":
                     self.began_ns = at_ns
+                elif told.get("event") == "begin":
+                    self._begin(at_ns)
             case "segment":
                 self._segment(SegmentEntry.of_line(told), told.get("gaps", ()), at_ns)
                 for also in told.get("also", ()):
@@ -199,6 +205,13 @@ class Manifest:
                     self.gaps = [gap for gap in self.gaps if gap["before_ns"] >= before]
             case _:
                 pass
+
+    def _begin(self, at_ns: int) -> None:
+        """What comes tells of the time from then on: of what lies between that and what is known nobody told."""
+        self.began_ns = min(self.began_ns or at_ns, at_ns)
+        if self.segments and at_ns > self.until_ns:
+            unknown = {"lost": None, "seq": 0, "alive": 0, "ended": 0}
+            self.gaps.append({"cause": "restart", "after_ns": self.until_ns, "before_ns": at_ns, **unknown})
 
     def _segment(self, entry: SegmentEntry, gaps: Iterable[dict[str, Any]], at_ns: int) -> None:
         self._forget(entry.replaces, at_ns)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Held", "Overlay", "Source", "of_journal"]
 
+
 class Held(NamedTuple):
     """What a logger holds beside its segments."""
 

@@ -66,7 +66,9 @@ def read_key(path: str) -> bytes:
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     if len(data) < 16:
-        raise UsageError(f"{path}: a key of {len(data)} bytes can be guessed", hint="head -c 32 /dev/urandom | base64 > KEYFILE")
+        raise UsageError(
+            f"{path}: a key of {len(data)} bytes can be guessed", hint="head -c 32 /dev/urandom | base64 > KEYFILE"
+        )
     return hashlib.sha256(b"conntap inside addresses\0" + data).digest()[:16]
 
 

@@ -36,7 +36,9 @@ class Full:
     table: Any = None
 
 
-def publish(directory: str, manifest: Writer, full: Full, *, cls: Class, at_ns: int, level: int, privacy: str = "") -> SegmentEntry:
+def publish(
+    directory: str, manifest: Writer, full: Full, *, cls: Class, at_ns: int, level: int, privacy: str = ""
+) -> SegmentEntry:
     """Write the segment and its line; durable when this returns.
 
     Raises:

@@ -1,10 +1,10 @@
 """`conntap.ledger(path)`: asks a ledger on disk, also while a logger writes it.
 
-    ledger = conntap.ledger("/var/lib/conntap")
-    answer = ledger.who("203.0.113.7", 50510, "tcp", at="2026-11-02 14:03:11")
-    for found in answer.candidates:
-        print(found.host, found.start_ns, found.stop_ns)
-    polars.DataFrame(ledger.flows("tcp and dport 443", between=("-1h", "now")).arrow())
+ledger = conntap.ledger("/var/lib/conntap")
+answer = ledger.who("203.0.113.7", 50510, "tcp", at="2026-11-02 14:03:11")
+for found in answer.candidates:
+    print(found.host, found.start_ns, found.stop_ns)
+polars.DataFrame(ledger.flows("tcp and dport 443", between=("-1h", "now")).arrow())
 """
 
 from __future__ import annotations
@@ -110,7 +110,9 @@ class Session:
         except (duckdb.ProgrammingError, duckdb.NotSupportedError, duckdb.DataError) as error:
             raise UsageError(f"sql: {error}") from error
         except duckdb.Error as error:
-            raise ConntapError(f"reading the ledger: {error}", hint="conntap ledger verify names damaged files") from error
+            raise ConntapError(
+                f"reading the ledger: {error}", hint="conntap ledger verify names damaged files"
+            ) from error
 
     def __enter__(self) -> Session:
         return self

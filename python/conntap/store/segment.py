@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -130,7 +131,9 @@ def writer() -> Any:
     try:
         from arro3.io import write_parquet
     except ImportError as error:
-        raise ConntapError("writing a ledger needs arro3, which is not there", hint="pip install 'conntap[ledger]'") from error
+        raise ConntapError(
+            "writing a ledger needs arro3, which is not there", hint="pip install 'conntap[ledger]'"
+        ) from error
     return write_parquet
 
 
@@ -167,9 +170,9 @@ def sync_folder(folder: Path) -> None:
 
 def file_name(cls: Class, at_ns: int, first_seq: int, last_seq: int, level: int = 0, part: int = 0) -> str:
     """Where a segment belongs: by day, class and numbers."""
-    from datetime import datetime, timezone
+    from datetime import datetime
 
-    day = datetime.fromtimestamp(at_ns // 1_000_000_000, timezone.utc).strftime("%Y-%m-%d")
+    day = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).strftime("%Y-%m-%d")
     merged = f"-m{level}" if level else ""
     several = f"-{part}" if part else ""
     return f"{FOLDER}/{day}/{cls}-{first_seq:012}-{last_seq:012}{merged}{several}.parquet"

@@ -54,7 +54,9 @@ def to_ns(moment: Moment, *, now_ns: int, utc: bool = False) -> int:
 def of_text(text: str, *, now_ns: int, utc: bool) -> int:
     """A date, a time of today, or both."""
     error = UsageError(f"'{text}' is no time", hint=HINT)
-    found = re.fullmatch(r"(?:(\d{4}-\d\d-\d\d)(?:[T ]|$))?(\d\d?:\d\d(?::\d\d)?)?(?:[.,](\d{1,9}))?\s*(Z|UTC|[-+]\d\d:?\d\d)?", text)
+    found = re.fullmatch(
+        r"(?:(\d{4}-\d\d-\d\d)(?:[T ]|$))?(\d\d?:\d\d(?::\d\d)?)?(?:[.,](\d{1,9}))?\s*(Z|UTC|[-+]\d\d:?\d\d)?", text
+    )
     if not found or not (found[1] or found[2]):
         raise error
     date, clock, fraction, zone = found.groups()

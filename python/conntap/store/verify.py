@@ -63,7 +63,9 @@ def verify(directory: str | os.PathLike[str], *, contents: bool = True) -> Repor
     try:
         data = (root / NAME).read_bytes()
     except FileNotFoundError:
-        raise UsageError(f"{directory}: there is no ledger", hint="a ledger is a directory that conntap log wrote") from None
+        raise UsageError(
+            f"{directory}: there is no ledger", hint="a ledger is a directory that conntap log wrote"
+        ) from None
     except OSError as error:
         raise UsageError(f"{root / NAME}: {error.strerror}") from error
     state = Manifest.of_bytes(data)
@@ -109,7 +111,9 @@ def count_numbers(data: bytes, report: Report) -> None:
             report.missing += lack
             report.faults.append(f"{where}: {lack} of the records {entry.first_seq} to {entry.last_seq} never came")
         elif lack < 0:
-            report.faults.append(f"{where}: {-lack} records more than the numbers {entry.first_seq} to {entry.last_seq}")
+            report.faults.append(
+                f"{where}: {-lack} records more than the numbers {entry.first_seq} to {entry.last_seq}"
+            )
         covered = max(covered, entry.last_seq)
 
 
@@ -123,7 +127,9 @@ def look_at(root: Path, entry: SegmentEntry, *, contents: bool) -> str:
         if not contents:
             return ""
         with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else hash_of(file)
+            digest = (
+                hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else hash_of(file)
+            )
     except FileNotFoundError:
         return "it is missing"
     except OSError as error:

@@ -13,7 +13,16 @@ from conntap.store import duck
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["COLUMNS", "MACROS", "columns_of_flows", "empty", "flows_select", "flows_view", "records_view", "values_view"]
+__all__ = [
+    "COLUMNS",
+    "MACROS",
+    "columns_of_flows",
+    "empty",
+    "flows_select",
+    "flows_view",
+    "records_view",
+    "values_view",
+]
 
 #: Column of a segment → its type in DuckDB.
 COLUMNS = {
@@ -37,13 +46,32 @@ COLUMNS = {
 }  # fmt: skip
 
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 33: "dccp", 47: "gre", 58: "icmpv6", 132: "sctp", 136: "udplite"}
-TCP = "NONE SYN_SENT SYN_RECV ESTABLISHED FIN_WAIT CLOSE_WAIT LAST_ACK TIME_WAIT CLOSE SYN_SENT2".split()
-SCTP = (
-    "NONE CLOSED COOKIE_WAIT COOKIE_ECHOED ESTABLISHED SHUTDOWN_SENT SHUTDOWN_RECD SHUTDOWN_ACK_SENT HEARTBEAT_SENT "
-    "HEARTBEAT_ACKED"
-).split()
-DCCP = "NONE REQUEST RESPOND PARTOPEN OPEN CLOSEREQ CLOSING TIMEWAIT IGNORE INVALID".split()
-REASONS = "unknown idle_timeout active_timeout end_detected forced_end lack_of_resources".split()
+TCP = [
+    "NONE",
+    "SYN_SENT",
+    "SYN_RECV",
+    "ESTABLISHED",
+    "FIN_WAIT",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "TIME_WAIT",
+    "CLOSE",
+    "SYN_SENT2",
+]
+SCTP = [
+    "NONE",
+    "CLOSED",
+    "COOKIE_WAIT",
+    "COOKIE_ECHOED",
+    "ESTABLISHED",
+    "SHUTDOWN_SENT",
+    "SHUTDOWN_RECD",
+    "SHUTDOWN_ACK_SENT",
+    "HEARTBEAT_SENT",
+    "HEARTBEAT_ACKED",
+]
+DCCP = ["NONE", "REQUEST", "RESPOND", "PARTOPEN", "OPEN", "CLOSEREQ", "CLOSING", "TIMEWAIT", "IGNORE", "INVALID"]
+REASONS = ["unknown", "idle_timeout", "active_timeout", "end_detected", "forced_end", "lack_of_resources"]
 FROM = {1: "kernel", 2: "event", 3: "received", 4: "seen", 5: "exporter"}
 
 
@@ -60,16 +88,18 @@ _RUNS = " ".join(
     f"rtrim(substr(t, strpos(t, '{':0' * n}:') + {2 * n + 1}), ':')"
     for n in range(8, 1, -1)
 )
-_GROUPS = " || ':' || ".join(
-    f"coalesce(nullif(ltrim(substr(lower(hex(b)), {4 * n + 1}, 4), '0'), ''), '0')" for n in range(8)
+_GROUPS = (
+    "':' || "
+    + " || ':' || ".join(f"coalesce(nullif(ltrim(substr(h, {4 * n + 1}, 4), '0'), ''), '0')" for n in range(8))
+    + " || ':'"
 )
 
 MACROS = f"""\
 -- An address column as text, and text as what an address column holds.
 CREATE OR REPLACE MACRO ip4(a) AS (a >> 24) || '.' || ((a >> 16) & 255) || '.' || ((a >> 8) & 255) || '.' || (a & 255);
-CREATE OR REPLACE MACRO ip6_groups(b) AS ':' || {_GROUPS} || ':';
-CREATE OR REPLACE MACRO ip6_short(t) AS CASE {_RUNS} ELSE trim(t, ':') END;
-CREATE OR REPLACE MACRO ip6(b) AS CASE WHEN b IS NOT NULL THEN ip6_short(ip6_groups(b)) END;
+-- (Lists of one element stand for names: what is in them is worked out once.)
+CREATE OR REPLACE MACRO ip6_groups(b) AS [{_GROUPS} FOR h IN [lower(hex(b))]][1];
+CREATE OR REPLACE MACRO ip6(b) AS CASE WHEN b IS NOT NULL THEN [CASE {_RUNS} ELSE trim(t, ':') END FOR t IN [ip6_groups(b)]][1] END;
 CREATE OR REPLACE MACRO ip(a, b) AS coalesce(ip4(a), ip6(b));
 CREATE OR REPLACE MACRO to_ip4(t) AS (split_part(t, '.', 1)::UINTEGER * 16777216 + split_part(t, '.', 2)::UINTEGER * 65536
   + split_part(t, '.', 3)::UINTEGER * 256 + split_part(t, '.', 4)::UINTEGER)::UINTEGER;
@@ -117,9 +147,9 @@ def columns_of_flows() -> dict[str, str]:
         "start_ns": "make_timestamp_ns(start_ns)",
         "stop_ns": "CASE WHEN kind <> 3 THEN make_timestamp_ns(start_ns + duration_ns) END",
         "stop_after_ns": "make_timestamp_ns(stop_after_ns)",
-        # When the record was made: the end, or up to when it is told of.
-        "last_ns": "make_timestamp_ns(start_ns + coalesce(duration_ns, 0))",
-        "duration": "duration_ns / 1e9",
+        # When the record was made: the end, or up to when it is told of; of an open one the beginning.
+        "last_ns": "make_timestamp_ns(start_ns + CASE WHEN kind <> 3 THEN coalesce(duration_ns, 0) ELSE 0 END)",
+        "duration": "CASE WHEN kind <> 3 THEN duration_ns / 1e9 END",
         "end_reason": word("end_reason", REASONS),
     }
     for name in ("orig_packets", "orig_bytes", "reply_packets", "reply_bytes"):
@@ -127,7 +157,9 @@ def columns_of_flows() -> dict[str, str]:
     # What this record adds to earlier ones of its flow: these add up, totals do not.
     for what in ("packets", "bytes"):
         sides = [f"coalesce({way}_{what}, 0)::HUGEINT - coalesce(prior_{way}_{what}, 0)" for way in ("orig", "reply")]
-        made[what] = f"CASE WHEN kind = 2 OR coalesce(orig_{what}, reply_{what}) IS NULL THEN NULL ELSE ({' + '.join(sides)})::BIGINT END"
+        made[what] = (
+            f"CASE WHEN kind = 2 OR coalesce(orig_{what}, reply_{what}) IS NULL THEN NULL ELSE ({' + '.join(sides)})::BIGINT END"
+        )
     made |= {
         "orig_icmp_type": f"CASE WHEN {_ICMP} THEN dst_port >> 8 END",
         "orig_icmp_code": f"CASE WHEN {_ICMP} THEN dst_port & 255 END",
@@ -172,7 +204,10 @@ def values_view(name: str, columns: Mapping[str, str], rows: Iterable[Sequence[o
             return "true" if value else "false"
         return str(value) if isinstance(value, int) else duck.text(str(value))
 
-    named = ", ".join(f"v.{column}::{kind} AS {column}" if not kind.startswith("make") else f"{kind}(v.{column}) AS {column}" for column, kind in columns.items())
+    named = ", ".join(
+        f"v.{column}::{kind} AS {column}" if not kind.startswith("make") else f"{kind}(v.{column}) AS {column}"
+        for column, kind in columns.items()
+    )
     listed = [f"({', '.join(literal(value) for value in row)})" for row in rows]
     limit = "" if listed else " WHERE false"
     listed = listed or [f"({', '.join('NULL' for _ in columns)})"]

@@ -70,7 +70,9 @@ def parse_address(text: str) -> IPv4Address | IPv6Address:
     try:
         found = ip_address(text)
     except ValueError:
-        raise UsageError(f"'{text}' is no IP address", hint="say 203.0.113.7, 203.0.113.7:41234 or [2001:db8::1]:443") from None
+        raise UsageError(
+            f"'{text}' is no IP address", hint="say 203.0.113.7, 203.0.113.7:41234 or [2001:db8::1]:443"
+        ) from None
     if isinstance(found, IPv6Address) and found.ipv4_mapped:
         return found.ipv4_mapped
     return found
@@ -130,7 +132,10 @@ def ask(question: Question, catalog: Catalog, files: Iterable[str] = (), *, open
 
 
 #: Role → the condition on an end. {a}: name of the address column's kind; P: the port asked for.
-OUTSIDE: dict[str, str] = {"source": "out_{a} = {address}{and_out_port}", "dialled": "dst_{a} = {address}{and_dst_port} AND nat IN (2, 3)"}
+OUTSIDE: dict[str, str] = {
+    "source": "out_{a} = {address}{and_out_port}",
+    "dialled": "dst_{a} = {address}{and_dst_port} AND nat IN (2, 3)",
+}
 BEHIND: dict[str, str] = {
     "inside": "(in_{a} = {address} OR (in_{a} IS NULL AND out_{a} = {address} AND in_port IS NOT NULL)){and_in_port}",
     "server": "(dnat_{a} = {address} OR (dnat_{a} IS NULL AND dst_{a} = {address} AND dnat_port IS NOT NULL)){and_dnat_port}",
@@ -163,9 +168,7 @@ class Reader:
             rows += self._ask(role, condition, dict.fromkeys(extra), MORE)
         return rows
 
-    def _ask(
-        self, role: str, condition: str, files: dict[str, Any], more: Sequence[str]
-    ) -> list[dict[str, Any]]:
+    def _ask(self, role: str, condition: str, files: dict[str, Any], more: Sequence[str]) -> list[dict[str, Any]]:
         paths = [path for path in files if path not in self.damaged]
         if not paths:
             return []
@@ -217,7 +220,9 @@ def join(rows: list[dict[str, Any]], question: Question) -> list[Candidate | Non
     tuples: dict[tuple[Any, ...], list[list[dict[str, Any]]]] = {}
     # Ends first: beginnings and interim records belong to the connection in whose life they lie.
     for row in sorted(rows, key=lambda row: (row["kind"] not in (FLOW, OPEN), row["start_ns"] or 0)):
-        flows = tuples.setdefault(tuple(row[name] for name in ("role", *COLUMNS[2:15], "zone", "exporter", "domain")), [])
+        flows = tuples.setdefault(
+            tuple(row[name] for name in ("role", *COLUMNS[2:15], "zone", "exporter", "domain")), []
+        )
         home = None if row["kind"] in (FLOW, OPEN) else next((flow for flow in flows if belongs(row, flow[0])), None)
         if home is None:
             flows.append([row])

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import fields
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from conntap.config.faults import ConfigError, Fault
 from conntap.config.keys import KEYS, RETAINED, TABLES, keys_of
 from conntap.config.model import RetentionConfig
+from conntap.config.read import make
 from conntap.errors import UsageError
 
 
@@ -32,3 +36,22 @@ def test_the_reference_has_the_key(root, key):
 def test_no_key_takes_what_it_cannot_mean(key):
     with pytest.raises(UsageError, match=r"must be|is no|is empty"):
         key.read(object())
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates()
+WORDS = st.sampled_from(
+    [*(key.name for key in KEYS), *TABLES, "age", "size", "ipv4", "ipv6", "1d", "nat", "parquet:/x", "csv:-?a=1&a"]
+)
+VALUES = st.recursive(
+    SCALARS | WORDS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.text(), inner, max_size=4)
+)
+
+
+@given(st.dictionaries(WORDS, VALUES, max_size=5), st.lists(st.dictionaries(WORDS, VALUES), max_size=2))
+def test_whatever_is_said_becomes_settings_or_faults(data, sinks):
+    faults: tuple[Fault, ...] = ()
+    try:
+        config = make({**data, "sink": sinks}, lambda path: ".".join(map(str, path)))
+    except ConfigError as error:
+        faults = error.faults
+    assert faults or config.sinks

@@ -5,6 +5,8 @@ from __future__ import annotations
 import tomllib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from conntap.config.lines import lines_of
 
@@ -110,3 +112,39 @@ def test_real_files(root, name):
         named = next(part for part in reversed(path) if isinstance(part, str))
         if isinstance(path[-1], str):
             assert named in rows[line - 1]
+
+
+SCALARS = [
+    "1",
+    "-0.5e3",
+    "inf",
+    "true",
+    "1979-05-27 07:32:00",
+    '"a # ] } \\" ="',
+    "'C:\\'",
+    '"""\n[no]\nx = "" \\" """""',
+    "'''\n''''",
+]
+KEYS = ["a", "a-1 . b", '"q = [\\u00e9"', "'l'.\"\".x"]
+GAPS = st.sampled_from(["", " ", "\n", "\r\n\t", " # ] , }\n"])
+VALUES = st.recursive(
+    st.sampled_from(SCALARS),
+    lambda inner: (
+        st.lists(st.tuples(GAPS, inner, GAPS), max_size=3).map(lambda parts: f"[{','.join(map(''.join, parts))} ]")
+        | st.lists(inner, max_size=3).map(
+            lambda parts: f"{{ {', '.join(f'{KEYS[at]} = {part}' for at, part in enumerate(parts[1:]))} }}"
+        )
+    ),
+    max_leaves=6,
+)
+HEADS = st.sampled_from(["[[many]]", "[[many.deep]]", "[t{n}]", '[ t{n} . "s [" ]', "[many.t{n}]"])
+
+
+@given(st.lists(st.tuples(HEADS | st.none(), st.sampled_from(KEYS), VALUES, GAPS), max_size=6))
+def test_whatever_tomllib_takes_has_its_lines(statements):
+    text = "[[many]]\n[[many.deep]]\n"
+    for number, (head, key, value, gap) in enumerate(statements):
+        if head is not None:
+            text += head.replace("{n}", str(number)) + " # [\n"
+        text += f"k{number}.{key} = {value}\n{gap}\n"
+    assert set(lines_of(text)) == paths(tomllib.loads(text))

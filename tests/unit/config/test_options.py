@@ -22,7 +22,7 @@ def test_both_ways_meet():
         settings="fix",
         no_destination=True,
         truncate_inside="24/56",
-        keep=["flows=30d", "max_bytes=200GB"],
+        keep=["flows=30d", "all=200GB"],
     )
     written = read_text("""
         filter = "tcp"

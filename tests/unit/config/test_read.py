@@ -106,7 +106,7 @@ FAULTS = {
     ],
     "[[sink]]\ntarget = '/var/log'": [
         ("f:2: sink.target: '/var/log' does not say what kind of target it is: begin with parquet:, ipfix:, jsonl:, "
-        "csv:, syslog:"),
+        "csv:, syslog:, null:"),
     ],
     "[[sink]]\ntarget = 'ipfix://'": [
         "f:2: sink.target: 'ipfix://' leads nowhere: say ipfix:/absolute/path or ipfix://host:port",

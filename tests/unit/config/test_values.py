@@ -45,3 +45,8 @@ def test_options_become_text():
 )
 def test_targets(target, parts):
     assert split_target(target, ("ipfix",)) == parts
+
+
+@pytest.mark.parametrize("target", ["null:", "syslog://", "syslog:"])
+def test_what_needs_no_place_may_have_none(target):
+    assert split_target(f"{target}?a=1", ("null", "syslog")) == (target, {"a": "1"})

@@ -96,16 +96,12 @@ def test_a_receipt_outlives_the_run(tmp_path):
 
 
 def test_without_a_spool_a_full_queue_holds_the_source_back():
-    import threading
-
     receiver, batches = Receiver(), made(rounds=4)
     receiver.away = True
     runner = Runner(FakeSink(receiver), queue_bytes=1)
     runner.start()
-    stop = threading.Event()
     assert runner.offer(batches[0])
-    stop.set()
-    assert not runner.offer(batches[1], stop=stop)
+    assert not runner.offer(batches[1], timeout=0.01)
     receiver.away = False
     assert runner.offer(batches[1])  # there is room again
     runner.stop()

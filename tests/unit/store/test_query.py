@@ -7,12 +7,12 @@ from pathlib import Path
 
 import polars
 import pytest
-from ledgers import ICMP, SECOND, UDP, Connection, at, attribute, held, records_of, write_ledger
 
 import conntap
 from conntap import Filter, _core
 from conntap.errors import ConntapError, FilterError, UsageError
 from conntap.store.query import Ledger
+from ledgers import ICMP, SECOND, UDP, Connection, at, attribute, held, records_of, write_ledger
 
 OUT = ("203.0.113.7", 50510)
 WEB = ("198.51.100.77", 443)
@@ -23,7 +23,9 @@ MIXED = [
     Connection(("10.0.0.6", 53), ("198.51.100.53", 53), outside=("203.0.113.7", 1053), proto=UDP, bytes=100, start=5),
     Connection(("10.0.0.5", 9), ("198.51.100.9", 0), outside=("203.0.113.7", 77), proto=ICMP),
     Connection(("192.0.2.9", 1234), ("203.0.113.7", 80), server=("10.0.0.8", 8080), stop=None),
-    Connection(("fd00::5", 40000), ("2001:db8::77", 443), outside=("2001:db8:1::1", 50510), extra=attribute(18, b"\0\7")),
+    Connection(
+        ("fd00::5", 40000), ("2001:db8::77", 443), outside=("2001:db8:1::1", 50510), extra=attribute(18, b"\0\7")
+    ),
 ]
 
 # Everything of the language that a ledger can be asked; `MIXED` and the engine's samples have rows for and against.
@@ -62,7 +64,18 @@ def everything(tmp_path_factory):
 
 
 def of_event(flow):
-    return (flow.kind, flow.l4proto, str(flow.original.src), flow.original.sport, str(flow.original.dst), flow.original.dport, str(flow.reply.src), str(flow.reply.dst), flow.reply.dport, flow.start_ns)
+    return (
+        flow.kind,
+        flow.l4proto,
+        str(flow.original.src),
+        flow.original.sport,
+        str(flow.original.dst),
+        flow.original.dport,
+        str(flow.reply.src),
+        str(flow.reply.dst),
+        flow.reply.dport,
+        flow.start_ns,
+    )
 
 
 @pytest.mark.parametrize("text", [text.strip() for text in FILTERS.split("|") if text.strip()])
@@ -80,7 +93,9 @@ def test_the_filters_above_are_not_all_empty_or_full(everything):
     assert len({text for text, count in counts.items() if 0 < count < len(records)}) > 60
 
 
-@pytest.mark.parametrize(("text", "part"), [("timeout > 5", "timeout"), ("tcp and secmark 3", "secmark"), ("use 1", "use")])
+@pytest.mark.parametrize(
+    ("text", "part"), [("timeout > 5", "timeout"), ("tcp and secmark 3", "secmark"), ("use 1", "use")]
+)
 def test_what_a_ledger_does_not_keep_is_refused(everything, text, part):
     with pytest.raises(UsageError, match=f"'{part}.*cannot be asked of a ledger"):
         everything[0].flows(text)
@@ -101,13 +116,24 @@ def test_rows_have_the_names_of_the_fields_and_open_flows_are_there(ledger):
     rows = {(row["orig_src"], row["l4proto"]): row for row in ledger.flows().rows()}
     assert len(rows) == 5
     tcp = rows["10.0.0.5", 6]
-    assert (tcp["kind"], tcp["reply_dst"], tcp["nat"], tcp["orig_bytes"], tcp["bytes"]) == ("FLOW", "203.0.113.7", "snat", 1000, 2000)
+    assert (tcp["kind"], tcp["reply_dst"], tcp["nat"], tcp["orig_bytes"], tcp["bytes"]) == (
+        "FLOW",
+        "203.0.113.7",
+        "snat",
+        1000,
+        2000,
+    )
     assert (tcp["end_reason"], tcp["duration"]) == ("idle_timeout", 10.0)
     ping = rows["10.0.0.5", 1]
     assert (ping["orig_sport"], ping["orig_icmp_id"], ping["reply_icmp_id"], ping["orig_icmp_type"]) == (None, 9, 77, 8)
     assert rows["fd00::5", 6]["orig_dst"] == "2001:db8::77"
     open_ = rows["192.0.2.9", 6]
-    assert (open_["kind"], open_["stop_ns"], open_["reply_src"], open_["reply_sport"]) == ("OPEN", None, "10.0.0.8", 8080)
+    assert (open_["kind"], open_["stop_ns"], open_["reply_src"], open_["reply_sport"]) == (
+        "OPEN",
+        None,
+        "10.0.0.8",
+        8080,
+    )
 
 
 def test_flows_within_a_time_are_those_that_lived_then(ledger):
@@ -141,7 +167,9 @@ def test_sql_sees_all_views(ledger):
     assert ledger.sql("SELECT count(*) FROM records").fetch()[1] == [(5,)]
     assert ledger.sql("SELECT rows FROM segments").fetch()[1] == [(4,)]
     assert ledger.sql("FROM gaps").fetch()[1] == []
-    names, rows = ledger.sql("SELECT orig_src FROM flows JOIN records USING (l4proto) WHERE out_addr = to_ip4('203.0.113.7') AND l4proto = 17").fetch()
+    names, rows = ledger.sql(
+        "SELECT orig_src FROM flows JOIN records USING (l4proto) WHERE out_addr = to_ip4('203.0.113.7') AND l4proto = 17"
+    ).fetch()
     assert (names, rows) == (["orig_src"], [("10.0.0.6",)])
 
 
@@ -161,7 +189,10 @@ def test_gaps_of_segments_and_of_the_journal_are_told_in_order(tmp_path):
     late, _ = records_of(batches=[_core.Batch.gap("overrun", at(100), at(110), 5)])
     early = _core.Ledger(seq=100).feed(_core.Batch.gap("restart", at(1), at(2), None))
     ledger = Ledger(write_ledger(tmp_path, late), overlay=held(records=[early]))
-    assert [(gap.cause, gap.after_ns, gap.lost) for gap in ledger.gaps()] == [("restart", at(1), None), ("overrun", at(100), 5)]
+    assert [(gap.cause, gap.after_ns, gap.lost) for gap in ledger.gaps()] == [
+        ("restart", at(1), None),
+        ("overrun", at(100), 5),
+    ]
     names, rows = ledger.sql("SELECT cause, lost FROM gaps ORDER BY gap_after_ns").fetch()
     assert rows == [("restart", None), ("overrun", 5)]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from ledgers import ICMP, ICMPV6, SECOND, UDP, Connection, at, held, records_of, write_ledger
 
 from conntap import _core
 from conntap.errors import UsageError
 from conntap.store.query import Ledger
 from conntap.store.who import parse_address, parse_protocol
+from ledgers import ICMP, ICMPV6, SECOND, UDP, Connection, at, held, records_of, write_ledger
 
 OUT = ("203.0.113.7", 50510)
 WEB = ("198.51.100.77", 443)
@@ -27,7 +27,11 @@ def test_behind_source_nat_it_is_the_host_inside(tmp_path):
     ledger = ledger_of(tmp_path, [Connection(("10.0.0.5", 40000), WEB, outside=OUT)])
     answer = ledger.who("203.0.113.7", 50510, "tcp", at=at(5))
     (found,) = answer.candidates
-    assert (str(found.host), str(found.outside), str(found.remote)) == ("10.0.0.5:40000", "203.0.113.7:50510", "198.51.100.77:443")
+    assert (str(found.host), str(found.outside), str(found.remote)) == (
+        "10.0.0.5:40000",
+        "203.0.113.7:50510",
+        "198.51.100.77:443",
+    )
     assert (found.nat, found.role, found.end, found.sure) == ("snat", "source", "seen", True)
     assert (found.start_ns, found.stop_ns) == (at(0), at(10))
     assert (answer.certainty, answer.certain) == ("complete", True)
@@ -64,7 +68,9 @@ def test_hosts_inside_are_found_by_their_own_address(tmp_path, asked):
 
 
 def test_ipv6(tmp_path):
-    ledger = ledger_of(tmp_path, [Connection(("fd00::5", 40000), ("2001:db8::77", 443), outside=("2001:db8:1::1", 50510))])
+    ledger = ledger_of(
+        tmp_path, [Connection(("fd00::5", 40000), ("2001:db8::77", 443), outside=("2001:db8:1::1", 50510))]
+    )
     assert hosts(ledger.who("2001:db8:1::1", 50510, "tcp", at=at(5))) == ["[fd00::5]:40000"]
     assert not ledger.who("2001:db8:1::2", 50510, "tcp", at=at(5)).candidates
 
@@ -80,7 +86,10 @@ def test_of_icmp_the_id_stands_for_the_port(tmp_path, proto, inside, dialled, ou
 
 
 def test_protocols_are_told_apart(tmp_path):
-    ledger = ledger_of(tmp_path, [Connection(("10.0.0.5", 1), WEB, outside=OUT), Connection(("10.0.0.6", 2), WEB, outside=OUT, proto=UDP)])
+    ledger = ledger_of(
+        tmp_path,
+        [Connection(("10.0.0.5", 1), WEB, outside=OUT), Connection(("10.0.0.6", 2), WEB, outside=OUT, proto=UDP)],
+    )
     assert hosts(ledger.who(*OUT, "udp", at=at(5))) == ["10.0.0.6:2"]
     assert ledger.who(*OUT, at=at(5)).ambiguous
 
@@ -154,7 +163,7 @@ def test_outside_of_what_the_ledger_covers_nothing_is_certain(tmp_path, moment, 
 def test_without_a_journal_open_flows_are_not_known(tmp_path):
     records, _ = records_of([Connection(("10.0.0.5", 1), WEB, outside=OUT)])
     answer = Ledger(write_ledger(tmp_path, records)).who(*OUT, at=at(500))
-    assert (answer.certainty, answer.certain) == ("open flows not known", False)
+    assert not answer.certain and not answer.open_known
 
 
 def test_without_a_journal_a_binding_without_an_end_may_still_be_there(tmp_path):
@@ -168,7 +177,9 @@ def test_without_a_journal_a_binding_without_an_end_may_still_be_there(tmp_path)
 
 
 def test_only_translations_are_enough(tmp_path):
-    ledger = ledger_of(tmp_path, [Connection(("10.0.0.5", 40000), WEB, outside=OUT), Connection(("10.0.0.9", 3), WEB)], nat_only=True)
+    ledger = ledger_of(
+        tmp_path, [Connection(("10.0.0.5", 40000), WEB, outside=OUT), Connection(("10.0.0.9", 3), WEB)], nat_only=True
+    )
     (found,) = ledger.who(*OUT, at=at(5)).candidates
     assert (str(found.host), found.remote) == ("10.0.0.5:40000", None)
     assert not ledger.who("10.0.0.9", at=at(5)).candidates

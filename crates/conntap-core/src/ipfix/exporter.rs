@@ -234,7 +234,8 @@ impl Exporter {
             self.announce(id, shape);
         }
         let event = nat_event(shape, created, self.options.nat_events == NatEvents::Historic);
-        self.nat.record(id, |out| put_nat_event(shape, record, event, out));
+        let version = self.options.version;
+        self.nat.record(id, |out| put_nat_event(version, shape, record, event, out));
         self.now.counters.nat_events = self.now.counters.nat_events.saturating_add(1);
     }
 
@@ -379,7 +380,7 @@ pub fn fields_of(id: u16, shape: Shape, version: Version) -> Fields {
     if id < ids::NAT_EVENTS {
         Fields::of(|fields| put_flow(version, shape, &record, &Deltas::default(), fields))
     } else {
-        Fields::of(|fields| put_nat_event(shape, &record, 0, fields))
+        Fields::of(|fields| put_nat_event(version, shape, &record, 0, fields))
     }
 }
 

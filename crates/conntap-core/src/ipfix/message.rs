@@ -133,9 +133,12 @@ impl Stream {
     #[inline]
     fn item(&mut self, set: u16, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.begin();
-        let before = self.done.bytes.len();
-        if self.set.is_none_or(|(_, open)| open != set) {
+        let same = self.set.is_some_and(|(_, open)| open == set);
+        if !same {
             self.close_set();
+        }
+        let before = self.done.bytes.len();
+        if !same {
             self.open_set(set);
         }
         let body = self.done.bytes.len();

@@ -1,11 +1,12 @@
 //! IPFIX (RFC 7011): records as messages that collectors read.
 //!
-//! [`Exporter`] takes batches of records and writes messages; it does no I/O and knows no clock. docs/ipfix.md has the
+//! [`read::Reader`] is the other way: it reads what others export. [`Exporter`] takes batches of records and writes messages; it does no I/O and knows no clock. docs/ipfix.md has the
 //! templates, and why they are as they are.
 
 pub mod elements;
 mod exporter;
 pub mod message;
+pub mod read;
 mod record;
 pub mod shape;
 pub mod template;

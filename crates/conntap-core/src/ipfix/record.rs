@@ -48,7 +48,7 @@ impl Deltas {
 
 /// The addresses and ports that a flow and a NAT event have in common.
 #[inline]
-fn put_ends<P: Put>(shape: Shape, flow: &Flow<'_>, put: &mut P) {
+fn put_ends<P: Put>(version: Version, shape: Shape, flow: &Flow<'_>, put: &mut P) {
     let (orig, destination) = (&flow.orig, !shape.no_destination);
     put.address(shape.v6, (SOURCE_V4, SOURCE_V6), orig.src);
     if destination {
@@ -63,7 +63,9 @@ fn put_ends<P: Put>(shape: Shape, flow: &Flow<'_>, put: &mut P) {
         }
         Ports::Icmp => {
             put.u16(SOURCE_PORT, orig.icmp_id.unwrap_or_default());
-            let element = if shape.v6 { ICMP_TYPE_CODE_V6 } else { ICMP_TYPE_CODE_V4 };
+            // Collectors of NetFlow v9 know one element for both.
+            let six = shape.v6 && version == Version::Ipfix;
+            let element = if six { ICMP_TYPE_CODE_V6 } else { ICMP_TYPE_CODE_V4 };
             put.bytes(element, [orig.icmp_type.unwrap_or_default(), orig.icmp_code.unwrap_or_default()]);
         }
         Ports::None => {}
@@ -112,7 +114,7 @@ fn put_times<P: Put>(times: Times, start_ns: u64, end_ns: u64, put: &mut P) {
 #[inline]
 pub fn put_flow<P: Put>(version: Version, shape: Shape, record: &FlowRecord<'_>, deltas: &Deltas, put: &mut P) {
     let flow = record.flow;
-    put_ends(shape, flow, put);
+    put_ends(version, shape, flow, put);
     put_post_ends(shape, flow, put);
     put_times(shape.times, record.start_ns, record.end_ns, put);
     if shape.count != Count::None {
@@ -130,9 +132,17 @@ pub fn put_flow<P: Put>(version: Version, shape: Shape, record: &FlowRecord<'_>,
     let ours = flow.record.unwrap_or_default();
     put.u8(FLOW_END_REASON, ours.end_reason.unwrap_or_default());
     put.u8(BIFLOW_DIRECTION, 1); // the original direction is the initiator's
-    put.u64(FLOW_ID, ours.flow_id);
+    put_flow_id(version, ours.flow_id, put);
     if shape.extended {
         put_extended(shape, flow, put);
+    }
+}
+
+/// Of NetFlow v9 that number is a firewall event's connection: a record with it is none of a flow to collectors.
+#[inline]
+fn put_flow_id<P: Put>(version: Version, flow_id: u64, put: &mut P) {
+    if version == Version::Ipfix {
+        put.u64(FLOW_ID, flow_id);
     }
 }
 
@@ -181,13 +191,13 @@ pub fn nat_event(shape: Shape, created: bool, historic: bool) -> u8 {
 
 /// A NAT event, or its template. Its start and end are the translation's; a beginning has them equal.
 #[inline]
-pub fn put_nat_event<P: Put>(shape: Shape, record: &FlowRecord<'_>, event: u8, put: &mut P) {
+pub fn put_nat_event<P: Put>(version: Version, shape: Shape, record: &FlowRecord<'_>, event: u8, put: &mut P) {
     put.u64(OBSERVATION_TIME_MILLISECONDS, milliseconds(record.observed_ns));
     put.u8(NAT_EVENT, event);
-    put_ends(shape, record.flow, put);
+    put_ends(version, shape, record.flow, put);
     put_post_ends(shape, record.flow, put);
     put_times(shape.times, record.start_ns, record.end_ns, put);
-    put.u64(FLOW_ID, record.flow.record.unwrap_or_default().flow_id);
+    put_flow_id(version, record.flow.record.unwrap_or_default().flow_id, put);
 }
 
 /// A gap, or its template.

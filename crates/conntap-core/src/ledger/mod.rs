@@ -7,6 +7,7 @@
 mod ended;
 mod entry;
 mod flush;
+pub mod lines;
 mod record;
 pub mod segment;
 mod table;

@@ -46,7 +46,9 @@ impl Cause {
         Self::ALL.iter().find(|(_, known)| *known == name).map(|(cause, _)| *cause)
     }
 
-    fn of(number: u8) -> Self {
+    /// The cause of that number.
+    #[must_use]
+    pub fn of(number: u8) -> Self {
         Self::ALL.iter().map(|(known, _)| *known).find(|known| *known as u8 == number).unwrap_or_default()
     }
 }

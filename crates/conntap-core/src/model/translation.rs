@@ -7,13 +7,11 @@ impl Flow<'_> {
     /// `snat`, `dnat` or `snat,dnat`; None where nothing.
     #[must_use]
     pub fn nat_kind(&self) -> Option<&'static str> {
-        if self.reply.src.is_none() || self.reply.dst.is_none() {
-            return None;
-        }
         let plain = self.orig.mirrored();
-        let source =
-            (self.reply.dst, self.reply.dport) != (plain.dst, plain.dport) || self.reply.icmp_id != plain.icmp_id;
-        let destination = (self.reply.src, self.reply.sport) != (plain.src, plain.sport);
+        // An end that nobody told of (records of other exporters may lack destinations) is not translated.
+        let source = self.reply.dst.is_some()
+            && ((self.reply.dst, self.reply.dport) != (plain.dst, plain.dport) || self.reply.icmp_id != plain.icmp_id);
+        let destination = self.reply.src.is_some() && (self.reply.src, self.reply.sport) != (plain.src, plain.sport);
         match (source, destination) {
             (false, false) => None,
             (true, false) => Some("snat"),

@@ -6,6 +6,7 @@ use super::ends::{Path, path};
 use super::words::{clean, columns, duration, icmp_type, pad, size};
 use super::{End, Ends, HumanStyle, Initiator, Recent, flow_ends};
 use crate::model::names::l4proto;
+use crate::model::record::end_reason;
 use crate::model::{Flow, Kind, Tuple};
 use crate::text::bytes::{address, decimal, hex};
 use crate::text::labels::set_bits;
@@ -240,7 +241,11 @@ fn words(
         out.extend_from_slice(b"unreplied  ");
     }
     if matches!(kind, Kind::Destroy | Kind::Flow) {
-        if flow.timeout.is_none() && place.message.port == 0 {
+        let timed_out = match flow.record.and_then(|record| record.end_reason) {
+            Some(reason) => reason == end_reason::IDLE_TIMEOUT,
+            None => flow.timeout.is_none() && place.message.port == 0,
+        };
+        if timed_out {
             out.extend_from_slice(b"timed out  ");
         }
     } else {

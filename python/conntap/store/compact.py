@@ -1,7 +1,8 @@
-"""Makes few large segments of many small ones: hours, and then days. Readers that began before are not disturbed.
+"""Makes few large segments of many small ones: hours, then days. Readers that began before are not disturbed.
 
-Merged rows are written as a new segment whose line in the manifest replaces the old ones at once; their files are removed
-after a grace, so that a question that has just read the manifest finds them. A day that is too large stays in several parts.
+Merged rows are written as a new segment whose line in the manifest replaces the old ones at once; their files are
+removed after a grace, so that a question that has just read the manifest finds them. A day that is too large stays
+in several parts.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ MOST_ROWS: Final = 40_000_000
 MEMORY: Final = "1GB"
 THREADS: Final = 1
 
-#: As `_core.SegmentBuilder` sorts: outside address, port, protocol, beginning; IPv4 first. Where no outside is told, what
-#: was dialled stands in its place.
+#: As `_core.SegmentBuilder` sorts: outside address, port, protocol, beginning; IPv4 first. Where no outside is told,
+#: what was dialled stands in its place.
 ORDER: Final = (
     "(coalesce(out_addr6, CASE WHEN out_addr IS NULL THEN dst_addr6 END) IS NOT NULL), "
     "coalesce(out_addr, CASE WHEN out_addr6 IS NULL THEN dst_addr END, 0), "
@@ -201,7 +202,8 @@ BOUNDS = ("snat", "dnat", "min_start_ns", "max_stop_ns", "min_out_addr", "max_ou
 STATS = """
 SELECT count(*), count(*) FILTER (kind = 0), count(*) FILTER (kind = 1), count(*) FILTER (kind = 2),
   count(*) FILTER (nat IN (1, 3)), count(*) FILTER (nat IN (2, 3)),
-  min(least(start_ns, start_ns + coalesce(duration_ns, 0))), max(greatest(start_ns, start_ns + coalesce(duration_ns, 0))),
+  min(least(start_ns, start_ns + coalesce(duration_ns, 0))),
+  max(greatest(start_ns, start_ns + coalesce(duration_ns, 0))),
   min(out_addr), max(out_addr),
   coalesce(bool_or(coalesce(out_addr6, CASE WHEN out_addr IS NULL THEN dst_addr6 END) IS NOT NULL), false)
 FROM {source}"""
@@ -216,7 +218,7 @@ def database(folder: Path) -> Any:
             "merging needs the duckdb package, which is not there", hint="pip install 'conntap[ledger]'"
         ) from error
     folder.mkdir(parents=True, exist_ok=True)
-    config = {
+    config: dict[str, str | bool | int | float | list[str]] = {
         "threads": str(THREADS),
         "memory_limit": MEMORY,
         "temp_directory": os.fspath(folder),

@@ -41,9 +41,9 @@ class ParquetSink:
 
     Attributes:
         target: as the user named it.
-        counters: of this run: written (records taken), rows, segments, gaps, bytes, filtered, refusals (tries to write that failed),
-            repeated (records that had come before), merged and dropped (segments), upkeep_failures (tries to merge
-            or drop that failed; the next one comes in a minute).
+        counters: of this run: written (records taken), rows, segments, gaps, bytes, filtered, refusals (tries to
+            write that failed), repeated (records that had come before), merged and dropped (segments),
+            upkeep_failures (tries to merge or drop that failed; the next one comes in a minute).
         keeps: True: records are held here until they are durable.
         durable: number of the last record in a published segment.
     """

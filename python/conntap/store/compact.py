@@ -149,7 +149,7 @@ def rewrite(
         listed = ", ".join("'" + str(Path(directory) / one.file).replace("'", "''") + "'" for one in segments)
         wanted = "*"
         if kind == "nat":
-            wanted = ", ".join(f"{name}" for name in _core.SegmentBuilder.names(nat_only=True))
+            wanted = ", ".join(translation(name) for name in _core.SegmentBuilder.names(nat_only=True))
             where = f"({where}) AND nat <> 0"
         source = f"(SELECT {wanted} FROM read_parquet([{listed}], union_by_name = true) WHERE {where})"
         [stats] = connection.execute(STATS.format(source=source)).fetchall()
@@ -195,6 +195,15 @@ def rewrite(
     finally:
         connection.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def translation(name: str) -> str:
+    """A column of a row of which only the translation stays, as `_core.SegmentBuilder` does it: nobody's other party."""
+    if name in ("dst_addr", "dst_addr6", "dst_port"):
+        return f"CASE WHEN nat IN (2, 3) THEN {name} END AS {name}"
+    if name in ("out_addr", "out_addr6", "out_port"):
+        return f"CASE WHEN nat <> 2 THEN {name} END AS {name}"
+    return name
 
 
 KINDS = ("flows", "interims", "bindings")

@@ -1,7 +1,8 @@
 """`manifest.jsonl`: what a ledger consists of. JSON objects, one a line, each with the hash of the line before.
 
 Lines are only ever appended. Of every kind of line `docs/store.md` tells the keys. A reader takes whole lines and
-leaves a torn last one; the next logger cuts it off and says so in a line of its own. What has not got its line here is not in the ledger.
+leaves a torn last one; the next logger cuts it off and says so in a line of its own. What has not got
+its line here is not in the ledger.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def test_a_key_must_be_there_and_not_be_guessed(tmp_path):
 
 def test_networks():
     assert options(None, ["10.0.0.0/8"])["networks"] == [(ip_address("10.0.0.0"), 8)]
-    with pytest.raises(UsageError, match="'10.0.0.1/8' is no network"):
+    with pytest.raises(UsageError, match=r"'10\.0\.0\.1/8' is no network"):
         options(None, ["10.0.0.1/8"])
 
 

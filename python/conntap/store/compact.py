@@ -198,7 +198,7 @@ def rewrite(
 
 
 def translation(name: str) -> str:
-    """A column of a row of which only the translation stays, as `_core.SegmentBuilder` does it: nobody's other party."""
+    """A column of a row of which the translation alone stays, as `_core.SegmentBuilder` tells it: no other party."""
     if name in ("dst_addr", "dst_addr6", "dst_port"):
         return f"CASE WHEN nat IN (2, 3) THEN {name} END AS {name}"
     if name in ("out_addr", "out_addr6", "out_port"):

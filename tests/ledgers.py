@@ -35,7 +35,7 @@ def attribute(number: int, *parts: bytes, nested: bool = False) -> bytes:
 
 @dataclass
 class Connection:
-    """One connection: `inside` dials `dialled`, the world sees `outside`, `server` answers. Ends are (address, port)."""
+    """One connection: `inside` dials `dialled`, the world sees `outside`, `server` answers. Ends: (address, port)."""
 
     inside: tuple[str, int]
     dialled: tuple[str, int]

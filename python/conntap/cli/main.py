@@ -36,7 +36,7 @@ COMMANDS = {
     "who": ("conntap.cli.who", "who", "Tell who had an address and port at some time."),
     "flows": ("conntap.cli.flows", "flows", "Show connections of a ledger, or sums of them."),
     "sql": ("conntap.cli.sql", "sql", "Ask a ledger in SQL."),
-    "ledger": ("conntap.cli.ledger", "ledger", "Check a ledger, merge it, drop what is too old, hold what must stay."),
+    "ledger": ("conntap.cli.ledger", "ledger", "Check a ledger, merge it, drop what is old, hold what must stay."),
     "config": ("conntap.cli.config", "config", "Check the logger's settings, or print an example."),
     "conntrack": ("conntap.cli.conntrack", "conntrack", "Be the `conntrack` command."),
     "lab": ("conntap.cli.lab", "lab", "Run real traffic through a gateway made of namespaces."),

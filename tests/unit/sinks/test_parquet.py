@@ -40,7 +40,7 @@ def wait_until(condition):
     deadline = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.01)
+        time.sleep(0.01)  # waits: between two looks
 
 
 def refuse(*_, **__):
@@ -174,7 +174,7 @@ class TestFailures:
                 assert child.stdout is not None
                 for _ in range(chance.randrange(1, 4)):
                     known = max(known, int(child.stdout.readline()))
-                time.sleep(chance.random() / 100)  # anywhere in the writing of the next one
+                time.sleep(chance.random() / 100)  # waits: for death anywhere in the writing of the next one
                 child.send_signal(signal.SIGKILL)
                 rest = child.stdout.read().splitlines(keepends=True)
                 known = max([known, *(int(line) for line in rest if line.endswith(b"\n"))])

@@ -87,7 +87,7 @@ def compact(
         ConntapError: duckdb is not installed, or a file is damaged.
     """
     made: list[SegmentEntry] = []
-    while groups := due(manifest.state.segments.values(), now_ns):
+    while groups := due(list(manifest.state.segments.values()), now_ns):  # a logger publishes meanwhile
         for group in groups:
             if stop is not None and stop.is_set():
                 return made

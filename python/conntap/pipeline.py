@@ -34,8 +34,8 @@ CLOCK_STEP_NS = 500_000_000
 RECONCILE_SECONDS = 2.0
 #: How often the table is compared without a loss: flows from before the logger may end without a word.
 AUDIT_SECONDS = 600.0
-#: Events of several processors may come out of order by so much.
-DISORDER_NS = 10_000_000
+#: Events of several processors come out of order: one that is preempted between an end and its message by some 10 ms.
+DISORDER_NS = 250_000_000
 #: Rows at the end of a batch that are asked up to when all is told.
 LAST_ROWS = 64
 #: How long the logger is held up before it looks around, seconds.
@@ -358,7 +358,7 @@ class Pipeline:
             before = began_ns - int(self.settings.interim_seconds * 1e9)
         self._finished_rows = True
         try:
-            self.ledger.begin_dump()
+            self.ledger.begin_dump(began_ns)
             for part in parts:
                 self._hand_on(self.ledger.dump(part, before))
                 self._catch_up(1)

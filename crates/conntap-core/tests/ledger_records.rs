@@ -154,7 +154,7 @@ fn fed(ledger: &mut Ledger, fill: impl FnOnce(&mut Batch)) -> Batch {
 fn dumped(ledger: &mut Ledger, interim: i64, after: i64, before: i64, fill: impl FnOnce(&mut Batch)) -> Batch {
     let (mut entries, mut records) = (Batch::default(), Batch::default());
     fill(&mut entries);
-    ledger.begin_dump();
+    ledger.begin_dump(i64::MAX);
     ledger.dump(&entries, interim, &mut records);
     ledger.end_dump(after, before, &mut records);
     assert!(ledger.balanced(), "{:?}", ledger.counters());
@@ -279,7 +279,7 @@ fn an_end_that_comes_late_behind_the_dump_is_known_after_all() {
 fn a_dump_that_shows_what_ended_meanwhile_does_not_revive_it() {
     let mut ledger = ledger(Bindings::None);
     fed(&mut ledger, |events| new(events, &A));
-    ledger.begin_dump();
+    ledger.begin_dump(i64::MAX);
     fed(&mut ledger, |events| destroy(events, &A, 160 * S));
     let (mut entries, mut records) = (Batch::default(), Batch::default());
     entry(&mut entries, &A, 9, 160 * S);

@@ -54,8 +54,11 @@ impl Ledger {
     }
 
     /// Begin to compare with a dump of the table. Events may be fed between its parts.
-    fn begin_dump(&self) {
-        self.held().begin_dump();
+    ///
+    /// *at_ns*: just before; what the dump shows was alive then.
+    #[pyo3(signature = (at_ns=i64::MAX))]
+    fn begin_dump(&self, at_ns: i64) {
+        self.held().begin_dump(at_ns);
     }
 
     /// Take in a part of a dump; returns interim records of flows without a record since `interim_before_ns`.

@@ -69,6 +69,10 @@ impl Entry {
         let seen_ns = match (row.kind, flow.event_ns) {
             (crate::model::Kind::New, _) => start_ns,
             (crate::model::Kind::Update, Some(event)) => time(event),
+            // Out of a journal; it may have ended before its row was read.
+            (crate::model::Kind::Binding | crate::model::Kind::Interim, _) => {
+                start_ns.max(row.received_ns.saturating_sub(NEAR_NS.cast_signed()))
+            }
             _ => row.received_ns,
         };
         let totals = both(flow.counters_orig, flow.counters_reply);
@@ -142,10 +146,11 @@ impl Entry {
     }
 
     /// It is alive: take over what has changed.
-    pub fn refresh(&mut self, row: &Row, flow: &Flow<'_>, generation: u8) {
+    pub fn refresh(&mut self, row: &Row, flow: &Flow<'_>, generation: u8, dump_ns: i64) {
         self.generation = generation;
         self.reports |= row.kind != crate::model::Kind::Entry;
-        self.seen_ns = row.received_ns;
+        let entry = row.kind == crate::model::Kind::Entry;
+        self.seen_ns = self.seen_ns.max(if entry { row.received_ns.min(dump_ns) } else { row.received_ns });
         if let Some(status) = flow.status {
             self.status = status;
         }

@@ -70,6 +70,7 @@ pub struct Ledger {
     flush: Flush,
     /// A dump is under way: flows of an earlier generation have not been seen in it.
     generation: u8,
+    dump_ns: i64,
     found_by_dump: u64,
     counters: Counters,
 }
@@ -85,6 +86,7 @@ impl Ledger {
             missing: Vec::new(),
             flush: Flush::default(),
             generation: 0,
+            dump_ns: i64::MAX,
             found_by_dump: 0,
             counters: Counters::default(),
         }
@@ -200,6 +202,9 @@ impl Ledger {
         } else if self.ended.holds(hash, entry.start_ns) {
             return; // it ended while the dump went on
         }
+        if row.kind == Kind::Entry {
+            entry.seen_ns = entry.seen_ns.min(self.dump_ns).max(entry.start_ns);
+        }
         self.counters.found = self.counters.found.saturating_add(1);
         self.found_by_dump = self.found_by_dump.saturating_add(1);
         entry.flow_id = self.table.flow_id(hash, entry.start_ns);
@@ -216,9 +221,9 @@ impl Ledger {
         interim_before_ns: i64,
         out: &mut Batch,
     ) {
-        let generation = self.generation;
+        let (generation, dump_ns) = (self.generation, self.dump_ns);
         let Some(held) = self.table.get_mut(place) else { return };
-        held.refresh(row, flow, generation);
+        held.refresh(row, flow, generation, dump_ns);
         if held.reported_ns >= interim_before_ns || row.kind != Kind::Entry {
             return;
         }
@@ -300,7 +305,9 @@ impl Ledger {
         self.table.hide(place, hash);
         if let Some(held) = self.table.get_mut(place) {
             held.superseded = true;
-            held.missing_ns = until_ns.max(held.seen_ns);
+            if held.missing_ns == 0 {
+                held.missing_ns = until_ns.max(held.seen_ns); // a dump that did not show it says more
+            }
         }
         if !self.missing.contains(&place) {
             self.missing.push(place);
@@ -309,8 +316,11 @@ impl Ledger {
 
     /// Begin to compare with a dump; follow with [`Self::dump`] for its batches and [`Self::end_dump`]. Events may be
     /// fed between them.
-    pub fn begin_dump(&mut self) {
+    ///
+    /// `at_ns`: just before; what a dump shows was alive then, and may have ended when its rows are read.
+    pub fn begin_dump(&mut self, at_ns: i64) {
         self.generation = self.generation.wrapping_add(1);
+        self.dump_ns = at_ns;
         self.found_by_dump = 0;
     }
 

@@ -1,4 +1,4 @@
-"""Synthetic flows of a gateway with carrier-grade NAT, as the kernel's own messages, for size and speed of the ledger.
+"""Synthetic flows of a gateway with carrier-grade NAT, as the kernel's own messages, to measure the ledger with.
 
 What they are like (`Shape` has the numbers):
 - subscribers in 100.64.0.0/10, each bound to one public address; how busy they are is heavy-tailed (Pareto);

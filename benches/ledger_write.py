@@ -3,7 +3,8 @@
     python -m benches.ledger_write [--flows N] [--keep DIR]
 
 Each part is timed by the process's CPU time, on one core where the system lets us choose: events → records (Ledger),
-records → columns (SegmentBuilder), sorting, Parquet with fsync and manifest. Then all is merged and measured.
+records → columns (SegmentBuilder), sorting, Parquet with fsync and manifest.
+Then all is merged as the logger does, and measured.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def measure(shape: Shape, directory: str, *, news: bool = True) -> dict[str, Any
     }
     for sink in sinks.values():
         sink.open()
-    spent = dict.fromkeys(("ledger", "flows", "nat"), 0.0)
+    spent: dict[str, float] = dict.fromkeys(("ledger", "flows", "nat"), 0.0)
     records = 0
     for chunk in chunks(shape):
         batches = [_core.Batch.of(messages(chunk, what)) for what in ((NEW, DESTROY) if news else (DESTROY,))]

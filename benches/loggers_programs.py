@@ -138,7 +138,8 @@ def programs(_folder: Path) -> list[Program]:
     return [
         Program(
             name="conntap, jsonl:", kind="conntrack events → JSON lines", needs=(),
-            command=ours("jsonl:{place}/flows.jsonl"), seen=in_lines, receiver=nobody, against="ulogd2, JSON", notes=said,
+            command=ours("jsonl:{place}/flows.jsonl"), seen=in_lines, receiver=nobody,
+            against="ulogd2, JSON", notes=said,
         ),
         Program(
             name="conntap, ipfix:", kind="conntrack events → IPFIX over UDP → nfcapd", needs=("nfcapd", "nfdump"),

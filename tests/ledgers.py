@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from arro3.io import write_parquet
 
 from conntap import _core
-from conntap.store.manifest import SegmentEntry, Writer
+from conntap.sinks.parquet import ParquetSink
+from conntap.store.manifest import Manifest, SegmentEntry, Writer
 from conntap.store.overlay import Held
 
 if TYPE_CHECKING:
@@ -147,3 +148,42 @@ def held(
     """What stands for a logger's journal."""
     rows, flows = list(records), list(opened)
     return lambda: Held(rows, flows, until)
+
+
+def numbers(directory: Path) -> list[int]:
+    """Numbers of all records of a ledger that was written with keep_ids, segment by segment, and of its gaps."""
+    import duckdb
+
+    state = Manifest.read(directory)
+    found = [gap["seq"] for gap in state.gaps]
+    with duckdb.connect(":memory:") as connection:
+        for file in state.segments:
+            found += [
+                seq
+                for (seq,) in connection.execute("SELECT seq FROM read_parquet(?)", [str(directory / file)]).fetchall()
+            ]
+    return found
+
+
+def rows(directory: Path, columns: str = "*") -> list[tuple[Any, ...]]:
+    """Rows of all segments that count, in the order of the files."""
+    import duckdb
+
+    files = [str(directory / file) for file in Manifest.read(directory).segments]
+    with duckdb.connect(":memory:") as connection:
+        return (
+            connection.execute(f"SELECT {columns} FROM read_parquet($1, union_by_name = true)", [files]).fetchall()
+            if files
+            else []
+        )
+
+
+def publish(directory: Path, *parts: Iterable[_core.Batch], **options: Any) -> None:
+    """Write a ledger as the logger does, one segment for each part; numbers go on from part to part."""
+    sink = ParquetSink("parquet:", str(directory), keep_ids=True, compact=False, **options)
+    sink.open()
+    for part in parts:
+        for batch in part:
+            sink.write(batch)
+        sink.flush()
+    sink.close()

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import zstandard
 
+import ledgers
 from conntap.sinks.csv_lines import CsvSink
 from conntap.sinks.jsonl import JsonlSink
+from conntap.sinks.parquet import ParquetSink
 from conntap.sinks.syslog import JournaldSink, SyslogSink
 from receivers import TLS, LocalReceiver, Receiver, StreamReceiver, UdpReceiver
 
@@ -94,6 +96,32 @@ class FilePlace:
         self.come()
 
 
+class LedgerPlace:
+    """The embedded ledger. When it is away no file can grow beyond some bytes."""
+
+    exact = True
+    losses = ()
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def sink(self) -> Sink:
+        return ParquetSink(f"parquet:{self.path}", str(self.path), keep_ids=True)
+
+    def numbers(self, expected: int) -> list[int]:
+        return sorted(ledgers.numbers(self.path))
+
+    def go(self) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, self._limit[1]))
+
+    def come(self) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, self._limit)
+
+    def close(self) -> None:
+        self.come()
+
+
 class MessagePlace:
     """A log daemon. Syslog confirms nothing, so that records may come twice after a failure."""
 
@@ -131,6 +159,7 @@ PLACES: dict[str, Callable[[Path], Place]] = {
     "jsonl zstd": lambda tmp: FilePlace(tmp / "flows.jsonl.zst", JsonlSink),
     "csv": lambda tmp: FilePlace(tmp / "flows.csv", CsvSink),
     "csv gzip": lambda tmp: FilePlace(tmp / "flows.csv.gz", CsvSink),
+    "parquet": lambda tmp: LedgerPlace(tmp / "ledger"),
     "syslog udp": lambda _: MessagePlace(UdpReceiver(), syslog),
     "syslog udp, rfc 3164": lambda _: MessagePlace(UdpReceiver(), lambda at: syslog(at, format="rfc3164")),
     "syslog tcp": lambda _: MessagePlace(StreamReceiver(), lambda at: syslog(at, transport="tcp")),

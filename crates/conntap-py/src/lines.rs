@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use conntap_core::ledger::lines::{Chosen, Csv, Framing, Journal, Layout, Lines, Style, Syslog, Ulogd, UnknownField};
+use conntap_core::ledger::lines::{Chosen, Framing, Journal, Layout, Lines, Style, Syslog, Ulogd, UnknownField};
 use conntap_sys::clock;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -70,7 +70,7 @@ impl LineFormatter {
         let style = match format {
             "json" => Style::Json,
             "ulogd" => Style::Ulogd(Ulogd { device: device.into() }),
-            "csv" => Style::Csv(Csv::default()),
+            "csv" => Style::Csv(Box::default()),
             "rfc5424" => syslog(Layout::Rfc5424),
             "rfc3164" => syslog(Layout::Rfc3164),
             "journal" => Style::Journal(Journal { facility, severity, app: app.into() }),
@@ -113,7 +113,7 @@ impl LineFormatter {
         PyList::new(
             py,
             ends.into_iter()
-                .map(|end| PyBytes::new(py, &out[std::mem::replace(&mut start, end)..end]))
+                .map(|end| PyBytes::new(py, out.get(std::mem::replace(&mut start, end)..end).unwrap_or_default()))
                 .collect::<Vec<_>>(),
         )
     }

@@ -1,4 +1,4 @@
-"""`parquet:/var/lib/conntap`: the embedded ledger as a sink. Records become segments of sorted Parquet (docs/store.md)."""
+"""`parquet:/var/lib/conntap`: the embedded ledger as a sink: segments of sorted Parquet (docs/store.md)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from conntap import _core
 from conntap.errors import ConntapError
@@ -18,7 +18,7 @@ from conntap.store.publish import Full, publish
 from conntap.store.segment import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from conntap.store.manifest import Class
     from conntap.store.privacy import PrivacyLike
@@ -28,6 +28,10 @@ __all__ = ["ParquetSink"]
 
 #: Records and seconds after which a segment is published.
 ROWS, SECONDS = 500_000, 300.0
+COUNTERS = (
+    "written", "rows", "segments", "gaps", "bytes", "filtered", "repeated",
+    "refusals", "merged", "dropped", "upkeep_failures",
+)  # fmt: skip
 #: Seconds between looks at what is to be merged and what is too old.
 UPKEEP_SECONDS = 60.0
 
@@ -37,8 +41,9 @@ class ParquetSink:
 
     Attributes:
         target: as the user named it.
-        counters: of this run: records, rows, segments, gaps, bytes, filtered, refusals (tries to write that failed),
-            repeated (records that had come before), merged and dropped (segments).
+        counters: of this run: written (records taken), rows, segments, gaps, bytes, filtered, refusals (tries to
+            write that failed), repeated (records that had come before), merged and dropped (segments),
+            upkeep_failures (tries to merge or drop that failed; the next one comes in a minute).
         keeps: True: records are held here until they are durable.
         durable: number of the last record in a published segment.
     """
@@ -80,15 +85,13 @@ class ParquetSink:
         """
         self.target = target
         self.directory = os.path.abspath(directory)
-        self.counters = dict.fromkeys(
-            ("records", "rows", "segments", "gaps", "bytes", "filtered", "repeated", "refusals", "merged", "dropped"), 0
-        )
+        self.counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
         self.durable = 0
         self._cls: Class = "nat" if nat_only else "flows"
         self._rows, self._seconds, self._level = max(rows, 1), seconds, level
         self._compact, self._retention = compact, retention
         self._private = options(privacy, inside)
-        self._options = {**self._private, "nat_only": nat_only, "keep_ids": keep_ids}
+        self._options: dict[str, Any] = {**self._private, "nat_only": nat_only, "keep_ids": keep_ids}
         self._lock: Lock | None = None
         self._manifest: Writer | None = None
         self._builder = _core.SegmentBuilder()
@@ -106,10 +109,11 @@ class ParquetSink:
     def open(self) -> int:
         """Take the lock, repair what a crash left, and say how far the ledger came; later: try again what failed."""
         if self._manifest is not None:
-            self._settle()
+            if self._thread is not None:
+                self._thread.join()
             if self._full is not None:
                 self._start()
-                self._settle()
+            self._settle()
             return self.durable
         try:
             self._open()
@@ -144,11 +148,13 @@ class ParquetSink:
 
     def write(self, records: _core.Batch) -> None:
         """Take records; a segment that is full is published beside."""
+        if self._manifest is None:
+            raise SinkUnavailableError(f"{self.directory}: the ledger is not open")
         self._advance()
         if self._since is None:
             self._since = time.monotonic()
         self._builder.append(records)
-        self.counters["records"] += len(records)
+        self.counters["written"] += len(records)
 
     def begins(self, at_ns: int) -> None:
         """The records to come are of a source that tells from then on."""
@@ -175,8 +181,10 @@ class ParquetSink:
 
     def tick(self, now_ns: int) -> None:
         """Publish what is old enough; start merging and dropping now and then."""
-        if self._thread is not None and not self._thread.is_alive():
+        if self._failure is not None or (self._thread is not None and not self._thread.is_alive()):
             self._settle()
+        if self._manifest is None:
+            return
         if self._since is not None and time.monotonic() - self._since >= self._seconds and self._thread is None:
             self._rotate()
         if time.monotonic() >= self._upkeep_at and (self._upkeep is None or not self._upkeep.is_alive()):
@@ -231,7 +239,8 @@ class ParquetSink:
         self._thread.start()
 
     def _publish(self) -> None:
-        assert self._full is not None and self._manifest is not None
+        assert self._full is not None
+        assert self._manifest is not None
         try:
             entry = publish(
                 self.directory,
@@ -242,7 +251,7 @@ class ParquetSink:
                 level=self._level,
                 privacy=words(self._private),
             )
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 — a panic too: whoever feeds the sink must hear of it
             self._failure = error
             return
         stats = self._full.builder.stats
@@ -270,7 +279,9 @@ class ParquetSink:
         if isinstance(failure, OSError):
             self.counters["refusals"] += 1
             raise SinkUnavailableError(f"{self.directory}: {failure.strerror}") from failure
-        raise failure
+        if isinstance(failure, ConntapError):
+            raise failure
+        raise ConntapError(f"{self.directory}: writing a segment failed: {failure}", hint="this is a bug") from failure
 
     def _let_go(self) -> None:
         for held in (self._manifest, self._lock):
@@ -286,7 +297,6 @@ class ParquetSink:
         from conntap.store.compact import compact, remove_gone
         from conntap.store.retention import retain
 
-        steps: list[Callable[[], None]] = []
         manifest = self._manifest
 
         def drop() -> None:
@@ -298,12 +308,14 @@ class ParquetSink:
                 done = compact(self.directory, manifest, now_ns=now_ns, stop=self._closing)
                 self.counters["merged"] += sum(len(entry.replaces) for entry in done)
 
-        steps = [drop, merge, lambda: remove_gone(self.directory, manifest, now_ns=now_ns) and None]
-        for step in steps:
+        def remove() -> None:
+            remove_gone(self.directory, manifest, now_ns=now_ns)
+
+        for step in (drop, merge, remove):
             try:
                 step()
             except (OSError, ConntapError):
-                self.counters["upkeep_failures"] = self.counters.get("upkeep_failures", 0) + 1
+                self.counters["upkeep_failures"] += 1
 
 
 def session() -> dict[str, object]:

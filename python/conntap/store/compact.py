@@ -1,7 +1,8 @@
-"""Makes few large segments of many small ones: hours, and then days. Readers that began before are not disturbed.
+"""Makes few large segments of many small ones: hours, then days. Readers that began before are not disturbed.
 
-Merged rows are written as a new segment whose line in the manifest replaces the old ones at once; their files are removed
-after a grace, so that a question that has just read the manifest finds them. A day that is too large stays in several parts.
+Merged rows are written as a new segment whose line in the manifest replaces the old ones at once; their files are
+removed after a grace, so that a question that has just read the manifest finds them. A day that is too large stays
+in several parts.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ MOST_ROWS: Final = 40_000_000
 MEMORY: Final = "1GB"
 THREADS: Final = 1
 
-#: As `_core.SegmentBuilder` sorts: outside address, port, protocol, beginning; IPv4 first. Where no outside is told, what
-#: was dialled stands in its place.
+#: As `_core.SegmentBuilder` sorts: outside address, port, protocol, beginning; IPv4 first. Where no outside is told,
+#: what was dialled stands in its place.
 ORDER: Final = (
     "(coalesce(out_addr6, CASE WHEN out_addr IS NULL THEN dst_addr6 END) IS NOT NULL), "
     "coalesce(out_addr, CASE WHEN out_addr6 IS NULL THEN dst_addr END, 0), "
@@ -86,7 +87,7 @@ def compact(
         ConntapError: duckdb is not installed, or a file is damaged.
     """
     made: list[SegmentEntry] = []
-    while groups := due(manifest.state.segments.values(), now_ns):
+    while groups := due(list(manifest.state.segments.values()), now_ns):  # a logger publishes meanwhile
         for group in groups:
             if stop is not None and stop.is_set():
                 return made
@@ -148,7 +149,7 @@ def rewrite(
         listed = ", ".join("'" + str(Path(directory) / one.file).replace("'", "''") + "'" for one in segments)
         wanted = "*"
         if kind == "nat":
-            wanted = ", ".join(f"{name}" for name in _core.SegmentBuilder.names(nat_only=True))
+            wanted = ", ".join(translation(name) for name in _core.SegmentBuilder.names(nat_only=True))
             where = f"({where}) AND nat <> 0"
         source = f"(SELECT {wanted} FROM read_parquet([{listed}], union_by_name = true) WHERE {where})"
         [stats] = connection.execute(STATS.format(source=source)).fetchall()
@@ -196,12 +197,22 @@ def rewrite(
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def translation(name: str) -> str:
+    """A column of a row of which the translation alone stays, as `_core.SegmentBuilder` tells it: no other party."""
+    if name in ("dst_addr", "dst_addr6", "dst_port"):
+        return f"CASE WHEN nat IN (2, 3) THEN {name} END AS {name}"
+    if name in ("out_addr", "out_addr6", "out_port"):
+        return f"CASE WHEN nat <> 2 THEN {name} END AS {name}"
+    return name
+
+
 KINDS = ("flows", "interims", "bindings")
 BOUNDS = ("snat", "dnat", "min_start_ns", "max_stop_ns", "min_out_addr", "max_out_addr", "ipv6")
 STATS = """
 SELECT count(*), count(*) FILTER (kind = 0), count(*) FILTER (kind = 1), count(*) FILTER (kind = 2),
   count(*) FILTER (nat IN (1, 3)), count(*) FILTER (nat IN (2, 3)),
-  min(least(start_ns, start_ns + coalesce(duration_ns, 0))), max(greatest(start_ns, start_ns + coalesce(duration_ns, 0))),
+  min(least(start_ns, start_ns + coalesce(duration_ns, 0))),
+  max(greatest(start_ns, start_ns + coalesce(duration_ns, 0))),
   min(out_addr), max(out_addr),
   coalesce(bool_or(coalesce(out_addr6, CASE WHEN out_addr IS NULL THEN dst_addr6 END) IS NOT NULL), false)
 FROM {source}"""
@@ -216,7 +227,7 @@ def database(folder: Path) -> Any:
             "merging needs the duckdb package, which is not there", hint="pip install 'conntap[ledger]'"
         ) from error
     folder.mkdir(parents=True, exist_ok=True)
-    config = {
+    config: dict[str, str | bool | int | float | list[str]] = {
         "threads": str(THREADS),
         "memory_limit": MEMORY,
         "temp_directory": os.fspath(folder),

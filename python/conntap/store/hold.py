@@ -1,4 +1,4 @@
-"""Legal holds: records that must stay though they are too old. `DIR/holds.jsonl`, one line a change, only ever appended.
+"""Legal holds: records that stay though they are too old. `DIR/holds.jsonl`, one line a change, only ever appended.
 
 A file of its own, so that a hold can be set while a logger writes the ledger; retention looks at it before it drops
 anything, and a hold that is being set waits until a retention at work has ended.
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from conntap.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 __all__ = ["Hold", "active", "add", "held", "holds", "release"]
 
@@ -96,7 +96,7 @@ def active(found: dict[str, Hold], now_ns: int) -> list[Hold]:
 
 
 @contextmanager
-def held(directory: str | os.PathLike[str]) -> Iterator[dict[str, Hold]]:
+def held(directory: str | os.PathLike[str]) -> Generator[dict[str, Hold]]:
     """The holds; none is set while this goes on."""
     descriptor = os.open(Path(directory) / NAME, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:

@@ -1,7 +1,8 @@
-"""`manifest.jsonl`: what a ledger consists of. One JSON object a line, only ever appended, each with the hash of the line before.
+"""`manifest.jsonl`: what a ledger consists of. JSON objects, one a line, each with the hash of the line before.
 
-Of every kind of line `docs/store.md` tells the keys. A reader takes whole lines and leaves a torn last one; the next
-logger cuts it off and says so in a line of its own. What has not got its line here is not in the ledger.
+Lines are only ever appended. Of every kind of line `docs/store.md` tells the keys. A reader takes whole lines and
+leaves a torn last one; the next logger cuts it off and says so in a line of its own. What has not got
+its line here is not in the ledger.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import threading
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from conntap.errors import UsageError
 
@@ -50,7 +51,8 @@ class SegmentEntry:
         written_ns: when.
         replaces: files whose rows it has now.
         why: of one that replaces others: compaction, retention.
-        holds: legal holds for which rows stayed that were too old.
+        holds: legal holds for which rows stayed that were too old …
+        over: … and of which kinds these are.
     """
 
     file: str
@@ -76,6 +78,7 @@ class SegmentEntry:
     replaces: tuple[str, ...] = ()
     why: str = ""
     holds: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
 
     @property
     def end_ns(self) -> int:
@@ -92,10 +95,11 @@ class SegmentEntry:
     def of_line(cls, line: Mapping[str, Any]) -> SegmentEntry:
         """From the manifest; keys of later versions are left."""
         known = {one.name for one in fields(cls)}
-        told = {key: value for key, value in line.items() if key in known}
+        told: dict[str, Any] = {key: value for key, value in line.items() if key in known}
         told["cls"] = line.get("class", "flows")
-        told["replaces"], told["holds"] = tuple(line.get("replaces", ())), tuple(line.get("holds", ()))
-        return cls(**{"file": "", **told})
+        told |= {key: tuple(line.get(key, ())) for key in ("replaces", "holds", "over")}
+        told.setdefault("file", "")
+        return cls(**told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +117,13 @@ def lines(data: bytes) -> Iterator[Line]:
     for number, raw in enumerate(data[: data.rfind(b"\n") + 1].split(b"\n")[:-1], start=1):
         told: dict[str, Any] = {}
         try:
-            made = json.loads(raw)
-            if not isinstance(made, dict) or not isinstance(made.get("type"), str):
+            made: object = json.loads(raw)
+            if not isinstance(made, dict):
                 raise ValueError
-            told = made
+            told = cast("dict[str, Any]", made)
+            if not isinstance(told.get("type"), str):
+                told = {}
+                raise ValueError
             fault = (
                 "" if told.get("prev") == before else f"it does not follow line {number - 1}: one of them was changed"
             )
@@ -313,9 +320,8 @@ class Writer:
             OSError: as `append`.
         """
         told: dict[str, Any] = {"type": "segment", "at_ns": at_ns, **entry.as_line(), "file": entry.file}
-        for key, listed in (("gaps", [dict(gap) for gap in gaps]), ("also", [one.as_line() for one in also])):
-            if listed:
-                told[key] = listed
+        more = {"gaps": [dict(gap) for gap in gaps], "also": [one.as_line() for one in also]}
+        told |= {key: listed for key, listed in more.items() if listed}
         self.append(told)
 
     def close(self) -> None:

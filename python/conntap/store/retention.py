@@ -1,8 +1,8 @@
 """Drops what is too old or too much, by kind of record; what is under a legal hold stays.
 
-A segment is looked at as a whole: it is as old as its newest record. Where only some of its kinds are too old it is written
-anew without them; connections whose own time is over and whose NAT still counts become translations: no destination,
-no counters.
+A segment is looked at as a whole: it is as old as its newest record. Where only some of its kinds are too old it is
+written anew without them; connections whose own time is over and whose NAT still counts become translations: no
+destination, no counters.
 """
 
 from __future__ import annotations
@@ -110,9 +110,8 @@ def plan(state: Manifest, wanted: RetentionLike, *, now_ns: int) -> list[Plan]:
 
     for name, limit in limits.items():
         if limit.bytes is not None:
-            before[name] = max(
-                before[name], too_much([(one.end_ns, share(one, name)) for one in segments], limit.bytes)
-            )
+            sizes = [(one.end_ns, share(one, name)) for one in segments]
+            before[name] = max(before[name], too_much(sizes, limit.bytes))
     always = float("-inf")
     if wanted.max_bytes is not None:
         always = too_much([(one.end_ns, float(one.bytes)) for one in segments], wanted.max_bytes)
@@ -151,11 +150,8 @@ def retain(directory: str, manifest: Writer, wanted: RetentionLike, *, now_ns: i
     done = Retained()
     with held(directory) as found:
         for one in plan(manifest.state, wanted, now_ns=now_ns):
-            touching = [
-                hold
-                for hold in active(found, now_ns)
-                if hold.touches(one.segment.min_start_ns, one.segment.max_stop_ns)
-            ]
+            times = one.segment.min_start_ns, one.segment.max_stop_ns
+            touching = [hold for hold in active(found, now_ns) if hold.touches(*times)]
             carry_out(directory, manifest, one, touching, done, now_ns)
     if wanted.gaps.age_seconds is not None:
         before = now_ns - int(wanted.gaps.age_seconds * SECOND)
@@ -169,19 +165,16 @@ def carry_out(directory: str, manifest: Writer, one: Plan, holds: list[Hold], do
     """Do it with one segment."""
     segment = one.segment
     names = tuple(sorted(hold.id for hold in holds))
-    if holds and names == segment.holds and not one.translations:
-        return  # only what is held is left of it
+    if holds and names == segment.holds and set(one.over) <= set(segment.over):
+        return  # only what is held is left of them
     kept = [KINDS[kind][1] for kind in segment.kinds if kind not in one.over]
     gone = f"kind IN ({', '.join(str(KINDS[kind][1]) for kind in one.over)})"
     under = " OR ".join(hold.sql() for hold in holds) or "false"
     made: list[SegmentEntry] = []
     try:
         if kept or holds:
-            made.append(
-                rewrite(
-                    directory, manifest, [segment], level=segment.level, now_ns=now_ns, where=f"NOT ({gone}) OR {under}"
-                )
-            )
+            stays = f"NOT ({gone}) OR {under}"
+            made.append(rewrite(directory, manifest, [segment], level=segment.level, now_ns=now_ns, where=stays))
         if one.translations:
             made.append(
                 rewrite(
@@ -189,11 +182,9 @@ def carry_out(directory: str, manifest: Writer, one: Plan, holds: list[Hold], do
                     where=f"{gone} AND NOT ({under})", cls="nat",
                 )
             )  # fmt: skip
-        made = [
-            replace(entry, holds=names if entry.cls == segment.cls else (), why="retention", replaces=())
-            for entry in made
-            if entry.rows
-        ]
+        made = [replace(entry, why="retention", replaces=()) for entry in made if entry.rows]
+        if made and names and made[0].cls == segment.cls:
+            made[0] = replace(made[0], holds=names, over=one.over)
         if made:
             manifest.segment(replace(made[0], replaces=(segment.file,)), at_ns=now_ns, also=made[1:])
         else:

@@ -34,7 +34,11 @@ class Written(NamedTuple):
 
 
 class Hashed:
-    """A file for the Parquet writer that is hashed on its way; keeps what the system refused with."""
+    """A file for the Parquet writer that is hashed on its way.
+
+    What the system refuses is kept in `error` and not raised: the writer would panic in its own clean-up. From then on
+    what comes goes nowhere.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._file = os.fdopen(descriptor, "wb", buffering=1 << 20)
@@ -43,12 +47,12 @@ class Hashed:
         self.error: OSError | None = None
 
     def write(self, data: bytes) -> int:
-        """Write all of it."""
-        try:
-            self._file.write(data)
-        except OSError as error:
-            self.error = error
-            raise
+        """Write all of it, or note why not."""
+        if self.error is None:
+            try:
+                self._file.write(data)
+            except OSError as error:
+                self.error = error
         self._hash.update(data)
         self.size += len(data)
         return len(data)
@@ -60,12 +64,12 @@ class Hashed:
         return self.size
 
     def flush(self) -> None:
-        """Hand on what waits here."""
-        try:
-            self._file.flush()
-        except OSError as error:
-            self.error = error
-            raise
+        """Hand on what waits here, or note why not."""
+        if self.error is None:
+            try:
+                self._file.flush()
+            except OSError as error:
+                self.error = error
 
     def sync(self) -> str:
         """Make it durable; its sha256."""
@@ -110,9 +114,9 @@ def write(
         try:
             write_parquet(table, out, key_value_metadata=dict(told), **settings(level))
         except Exception as error:
-            if out.error is not None:
-                raise out.error from None
-            raise ConntapError(f"{file}: {error}") from error
+            raise out.error or ConntapError(f"{file}: {error}") from error
+        if out.error is not None:
+            raise out.error
         digest = out.sync()
         out.close()
         os.rename(beside, target)

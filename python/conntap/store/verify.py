@@ -74,13 +74,18 @@ def verify(directory: str | os.PathLike[str], *, contents: bool = True) -> Repor
     if state.torn:
         report.notes.append(f"{NAME}: the last line is torn ({state.torn} bytes); the next logger cuts it off")
     count_numbers(data, report)
-    for entry in state.segments.values():
-        if fault := look_at(root, entry, contents=contents):
-            report.faults.append(f"{entry.file}: {fault}")
-        else:
-            report.segments += 1
-            report.rows += entry.rows
-            report.bytes += entry.bytes
+    database = connect() if contents else None
+    try:
+        for entry in state.segments.values():
+            if fault := look_at(root, entry, contents=contents, database=database):
+                report.faults.append(f"{entry.file}: {fault}")
+            else:
+                report.segments += 1
+                report.rows += entry.rows
+                report.bytes += entry.bytes
+    finally:
+        if database is not None:
+            database.close()
     for path in sorted((root / FOLDER).glob("*/*")):
         file = path.relative_to(root).as_posix()
         if file in state.gone:
@@ -117,7 +122,7 @@ def count_numbers(data: bytes, report: Report) -> None:
         covered = max(covered, entry.last_seq)
 
 
-def look_at(root: Path, entry: SegmentEntry, *, contents: bool) -> str:
+def look_at(root: Path, entry: SegmentEntry, *, contents: bool, database: Any) -> str:
     """What is wrong with a segment's file; "" for nothing."""
     path = root / entry.file
     try:
@@ -136,8 +141,10 @@ def look_at(root: Path, entry: SegmentEntry, *, contents: bool) -> str:
         return f"it cannot be read: {error.strerror}"
     if digest != entry.sha256:
         return "its bytes are not those that were written (sha256)"
-    rows = rows_of(path)
-    return f"it has {rows} rows, the manifest tells {entry.rows}" if rows not in (None, entry.rows) else ""
+    if database is None:
+        return ""
+    [(rows,)] = database.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(path)]).fetchall()
+    return f"it has {rows} rows, the manifest tells {entry.rows}" if rows != entry.rows else ""
 
 
 def hash_of(file: Any) -> str:
@@ -148,12 +155,10 @@ def hash_of(file: Any) -> str:
     return found.hexdigest()
 
 
-def rows_of(path: Path) -> int | None:
-    """Rows that a file's own footer tells; None without duckdb."""
+def connect() -> Any:
+    """A database to ask each file's footer for its rows; None without duckdb."""
     try:
         import duckdb
     except ImportError:
         return None
-    with duckdb.connect(":memory:") as connection:
-        found = connection.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(path)]).fetchall()
-    return int(found[0][0])
+    return duckdb.connect(":memory:")

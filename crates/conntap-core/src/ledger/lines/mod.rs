@@ -30,7 +30,7 @@ pub enum Style {
     Json,
     /// One JSON object, under ulogd's keys.
     Ulogd(Ulogd),
-    Csv(Csv),
+    Csv(Box<Csv>),
     Syslog(Syslog),
     Journal(Journal),
 }

@@ -18,7 +18,7 @@ FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None
 def test_set_back_an_hour(gateway: Gateway, tmp_path: Path) -> None:
     """A gap says so; every flow is recorded once, with the kernel's times."""
     if FAKETIME is None:
-        pytest.skip("libfaketime is missing")
+        pytest.skip("needs the program faketime (libfaketime.so.1)")
     file, offset = tmp_path / "records.jsonl", tmp_path / "offset"
     offset.write_text("+0\n")
     fake = {

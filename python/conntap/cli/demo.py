@@ -163,8 +163,9 @@ class Asker:
                 pass
             pipeline.stop()
             kept = pipeline.progress.flows
-            self._io.say(f"\nThe session went to a ledger, as `conntap log --to parquet:DIR` does: {kept} connections.")
-            self._io.say(f"$ conntap who {address}:{port} tcp --at '{time_of(moment, utc=False)}' --skew 0s")
+            told = f"\nThe session went to a ledger, as `conntap log --to parquet:DIR` does: {kept} connections."
+            asked = f"$ conntap who {address}:{port} tcp --at '{time_of(moment, utc=False)}' --skew 0s"
+            self._io.write(f"{told}\n{asked}\n".encode())
             show(
                 self._io,
                 conntap.ledger(f"{folder}/ledger").who(str(address), port, "tcp", at=moment, skew=0),

@@ -27,14 +27,14 @@ def test_a_buffer_of_64_kib(gateway: Gateway, tmp_path: Path, reliable: bool) ->
     truth = Truth(gateway)
     load = Load(gateway, 2000)
     for _ in range(6):
-        time.sleep(random.uniform(0.1, 0.3))  # it works
+        time.sleep(random.uniform(0.1, 0.3))  # waits: it works
         logger.signal(signal.SIGSTOP)
-        time.sleep(random.uniform(0.3, 0.8))  # it does not; the kernel goes on
+        time.sleep(random.uniform(0.3, 0.8))  # waits: it does not, and the kernel goes on
         logger.signal(signal.SIGCONT)
     made = load.stop()
     wait_until(lambda: file.read_text().count('"overrun"') > 0, "a loss is told")
     lives = truth.lives()
-    time.sleep(6.5)  # ends that were not seen are waited for so long, then told
+    time.sleep(6.5)  # waits: ends that were not seen are waited for so long, then told
     said = logger.stop()
 
     books = Books.of(file)

@@ -26,7 +26,7 @@ from conntap.recording import Recording
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Epoch", "Journal", "Recovered", "open_rows", "read_epochs", "recover"]
+__all__ = ["Epoch", "Journal", "Recovered", "append_whole", "open_rows", "read_epochs", "recover"]
 
 #: Version of the header.
 FORMAT = 1
@@ -134,6 +134,22 @@ def open_rows(ledger: _core.Ledger) -> Iterator[_core.Batch]:
             yield batch
 
 
+def append_whole(descriptor: int, data: bytes, size: int) -> int:
+    """Append to a file of *size* bytes, all or nothing; return its new size.
+
+    Raises:
+        OSError: no room, say; the file is as it was.
+    """
+    rest = memoryview(data)
+    try:
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise
+    return size + len(data)
+
+
 def _rows(path: Path, faults: list[str]) -> Iterator[_core.Batch]:
     """Batches of a recording that may end in the middle of a row."""
     if not path.exists() or path.stat().st_size == 0:
@@ -234,15 +250,7 @@ class Journal:
         """
         if self._events is None or self._recorder is None:
             raise ConntapError("the journal has no epoch yet")
-        data = self._recorder.write(batch)
-        written = 0
-        try:
-            while written < len(data):
-                written += os.write(self._events, data[written:] if written else data)
-        except OSError:
-            os.ftruncate(self._events, self.nbytes)  # no half batch stays
-            raise
-        self.nbytes += written
+        self.nbytes = append_whole(self._events, self._recorder.write(batch), self.nbytes)
         self._dirty.set()
 
     def sync(self) -> None:

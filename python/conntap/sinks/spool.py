@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conntap import _core
+from conntap.journal import append_whole
 from conntap.recording import Recording
 
 if TYPE_CHECKING:
@@ -60,16 +61,8 @@ class Spool:
             self._next()
         assert self._open is not None
         assert self._recorder is not None
-        data = self._recorder.write(records)
-        try:
-            written = 0
-            while written < len(data):
-                written += os.write(self._open, data[written:] if written else data)
-        except OSError:
-            os.ftruncate(self._open, self._size)
-            raise
-        self._size += len(data)
-        self.nbytes += len(data)
+        before, self._size = self._size, append_whole(self._open, self._recorder.write(records), self._size)
+        self.nbytes += self._size - before
         self.last_seq = max(self.last_seq, records.last_seq)
 
     def sync(self) -> None:

@@ -6,12 +6,12 @@ behind its last one lies, for a question, a gap as well.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from conntap.errors import ConntapError, UsageError
+from conntap.store.lock import holder
 from conntap.store.manifest import NAME, Manifest, SegmentEntry, lines
 
 if TYPE_CHECKING:
@@ -260,14 +260,4 @@ def as_gap(found: dict[str, Any]) -> Gap:
 
 def is_running(directory: str) -> bool:
     """Does a logger hold the journal of this ledger now?"""
-    try:
-        descriptor = os.open(os.path.join(directory, "journal", "lock"), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    return holder(os.path.join(directory, "journal")) is not None

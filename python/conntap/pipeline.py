@@ -90,14 +90,12 @@ class Progress:
 
     Attributes:
         flows: records of ended flows.
-        records: all records.
         received_ns: when the last event was received.
         reconciled: comparisons with a dump.
         stalls: times that a full disk or a full sink held everything up.
     """
 
     flows: int = 0
-    records: int = 0
     received_ns: int = 0
     reconciled: int = 0
     stalls: int = 0
@@ -187,21 +185,17 @@ class Pipeline:
             self._interim_at = now + self.settings.interim_seconds
 
     def run(self, stop: threading.Event) -> None:
-        """Work until *stop* is set or the source has ended.
-
-        Raises:
-            ConntapError: the source failed, or every sink has.
-        """
-        while not stop.is_set():
-            if not self.step(WAIT_SECONDS):
-                return
-            failed = [runner for runner in self.runners if runner.failure is not None]
-            for runner in failed:
-                if len(failed) == len(self.runners) and runner.failure is not None:
-                    raise runner.failure
+        """Work until *stop* is set or the source has ended; errors as for `step`."""
+        while not stop.is_set() and self.step(WAIT_SECONDS):
+            pass
 
     def step(self, timeout: float) -> bool:
-        """One pass; False when the source has ended."""
+        """One pass; False when the source has ended.
+
+        Raises:
+            ConntapError: the source has failed, or a sink has for good.
+        """
+        self.check()
         batch = self.source.receive(timeout)
         self._watch_clock()
         if batch is not None:
@@ -217,7 +211,7 @@ class Pipeline:
             if now - self._synced >= self.settings.sync_seconds:
                 self._synced = now
                 self._guard_disk(self.journal.sync)
-            self.journal.drop_before(min((runner.receipt for runner in self.runners), default=0))
+            self._drop_epochs(self.journal)
             if now >= self._epoch_at or self.journal.nbytes >= self.settings.epoch_bytes:
                 self._begin_epoch()
         if self._reconcile_at is not None and now >= self._reconcile_at:
@@ -249,10 +243,24 @@ class Pipeline:
         finally:
             self._stop_runners(patience)
             if self.journal is not None:
-                self.journal.drop_before(min((runner.receipt for runner in self.runners), default=0))
+                self._drop_epochs(self.journal)
                 self.journal.close()
             if not keep_source:
                 self.source.close()
+
+    def check(self) -> None:
+        """Say at once that a sink has failed for good.
+
+        Raises:
+            ConntapError: its failure.
+        """
+        for runner in self.runners:
+            if runner.failure is not None:
+                raise runner.failure
+
+    def _drop_epochs(self, journal: Journal) -> None:
+        """Forget what every sink has made durable."""
+        journal.drop_before(min((runner.receipt for runner in self.runners), default=0))
 
     def _stop_runners(self, patience: float) -> None:
         for runner in self.runners:
@@ -272,9 +280,8 @@ class Pipeline:
         self._until_ns = batch.until(self._until_ns, LAST_ROWS)
         self.progress.received_ns = batch.last_received_ns or self.progress.received_ns
         self._hand_on(records)
-        for kind, _ in batch.kinds():
-            if kind == "GAP":
-                self._note_gaps(batch)
+        if any(kind == "GAP" for kind, _ in batch.kinds()):
+            self._note_gaps(batch)
 
     def _hand_on(self, records: _core.Batch) -> None:
         if not len(records):
@@ -282,7 +289,6 @@ class Pipeline:
         if self.journal is not None and self._finished_rows and self.journal.nbytes:
             journal = self.journal
             self._guard_disk(lambda: journal.write(records))
-        self.progress.records += len(records)
         self.progress.flows += sum(count for kind, count in records.kinds() if kind == "FLOW")
         for runner in self.runners:
             self._offer(runner, records)

@@ -51,7 +51,7 @@ def run_logger(
             kept = False
             try:
                 work(io, pipeline, signals, notifier, deadline=deadline, quiet=quiet)
-                if signals.reload:
+                if signals.take_reload():
                     notifier.reloading()
                     new = reread(io, config, settings)
                     kept = pipeline.source.live and same_source(settings, new)
@@ -90,6 +90,14 @@ class Signals:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before.append((number, signal.signal(number, handler)))
         return self
+
+    def take_reload(self) -> bool:
+        """Was it SIGHUP that stopped the work? Asked once: a signal from here on is for the work that follows."""
+        if not self.reload:
+            return False
+        self.reload = False
+        self.stop.clear()
+        return True
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before:
@@ -138,8 +146,6 @@ def work(
     io: IO, pipeline: Pipeline, signals: Signals, notifier: Notifier, *, deadline: float | None, quiet: bool
 ) -> None:
     """Run until there is a reason to stop."""
-    signals.stop.clear()
-    signals.reload = False
     progress = Progress()
     shown = not quiet and sys.stderr.isatty() and not notifier
     try:
@@ -152,7 +158,6 @@ def work(
         while not signals.stop.is_set():
             if not pipeline.step(0.2):
                 break
-            check_sinks(pipeline)
             notifier.alive()
             if deadline is not None and time.monotonic() >= deadline:
                 break
@@ -164,17 +169,6 @@ def work(
     finally:
         if shown:
             print("\r\x1b[K", end="", file=io.err, flush=True)
-
-
-def check_sinks(pipeline: Pipeline) -> None:
-    """A sink that has failed for good is said at once; without any there is nothing to do.
-
-    Raises:
-        ConntapError: the failure.
-    """
-    failed = [runner for runner in pipeline.runners if runner.failure is not None]
-    if failed and failed[0].failure is not None:
-        raise failed[0].failure
 
 
 def reread(io: IO, config: str | None, settings: LogConfig) -> LogConfig:
@@ -211,7 +205,7 @@ def finish(io: IO, pipeline: Pipeline, summary: str | None) -> None:
         except OSError as error:
             raise UsageError(f"--summary {summary}: {error.strerror}") from error
     io.say(sums(pipeline, counters))
-    check_sinks(pipeline)
+    pipeline.check()
     if pipeline.journal is None and count_of(pipeline.runners, "not_sent") + count_of(pipeline.runners, "left"):
         raise ConntapError("records were lost: their sink could not take them", hint="--state DIR keeps them on disk")
     if not pipeline.ledger.balanced:

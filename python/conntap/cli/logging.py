@@ -109,11 +109,13 @@ def open_logger(io: IO, settings: LogConfig, source: Source | None, notifier: No
     from conntap.logger import make_logger
 
     setup = setup_of(io, settings) if settings.source.kind in ("files", "interface") else None
-    if settings.source.kind == "kernel" and settings.settings != "ignore":
-        look_at_knobs(io, settings)
-    return make_logger(
+    pipeline = make_logger(
         settings, setup=setup, source=source, say=lambda text: io.say(f"note: {text}"), alive=notifier.alive
     )
+    # Behind the subscription: a log that may not begin changes nothing.
+    if settings.source.kind == "kernel" and settings.settings != "ignore":
+        look_at_knobs(io, settings)
+    return pipeline
 
 
 def setup_of(io: IO, settings: LogConfig) -> Setup | None:

@@ -11,16 +11,16 @@ again, an epoch gives the same records with the same numbers.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from conntap import _core
 from conntap.errors import ConntapError, RecordingError, UsageError
+from conntap.lock import Lock
 from conntap.recording import Recording
 
 if TYPE_CHECKING:
@@ -179,22 +179,9 @@ class Journal:
         self.directory = Path(directory)
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            self._lock: IO[str] = open(self.directory / "lock", "a+", encoding="ascii")
+            self._lock = Lock(self.directory)
         except OSError as error:
             raise UsageError(f"{self.directory}: {error.strerror}", hint="--state names another directory") from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.seek(0)
-            holder = self._lock.read().strip() or "unknown"
-            self._lock.close()
-            raise UsageError(
-                f"another logger (pid {holder}) writes to {self.directory.parent}",
-                hint="stop it first, or name another directory",
-            ) from None
-        self._lock.truncate(0)
-        self._lock.write(f"{os.getpid()}\n")
-        self._lock.flush()
         self.nbytes = 0
         self._number = max((number for _, number in read_epochs(self.directory)), default=0)
         self._began: list[tuple[int, int]] = [(number, epoch.seq) for epoch, number in read_epochs(self.directory)]

@@ -64,8 +64,8 @@ def verify(io: IO, directory: str, quick: bool, json_: bool) -> int:
 @click.pass_obj
 def info(io: IO, directory: str, json_: bool, utc: bool) -> None:
     """Tell what a ledger has: from when to when, how much of what, who writes it."""
+    from conntap.lock import holder
     from conntap.store.hold import holds
-    from conntap.store.lock import holder
     from conntap.store.manifest import Manifest
 
     state = Manifest.read(directory)
@@ -282,7 +282,7 @@ def writing(directory: str) -> Generator[Writer]:
     """
     from conntap import _core
     from conntap.errors import ConntapError
-    from conntap.store.lock import Lock, holder
+    from conntap.lock import Lock, holder
     from conntap.store.manifest import Manifest, Writer
 
     Manifest.read(directory)  # before a lock is put where no ledger is

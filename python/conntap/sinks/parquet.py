@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from conntap import _core
 from conntap.errors import ConntapError
+from conntap.lock import Lock
 from conntap.sinks.base import SinkUnavailableError
-from conntap.store.lock import Lock
 from conntap.store.manifest import Writer
 from conntap.store.privacy import options, told, words
 from conntap.store.publish import Full, publish

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from conntap.errors import ConntapError, UsageError
-from conntap.store.lock import holder
+from conntap.lock import holder
 from conntap.store.manifest import NAME, Manifest, SegmentEntry, lines
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from conntap import _core
-from conntap.store.lock import Lock
+from conntap.lock import Lock
 from conntap.store.manifest import Manifest
 from golden.cli.stage import play
 from ledgers import SECOND, START, Connection, publish, records_of, rows

@@ -80,5 +80,5 @@ def test_a_second_logger_on_one_ledger_refuses_and_names_the_first(gateway: Gate
     first = gateway.log(*words).ready()
     second = gateway.log(*words)
     assert second.wait() == 2
-    assert f"another logger (pid {first.pid}) writes to {tmp_path}" in second.said
+    assert f"process {first.pid} writes to {tmp_path}" in second.said
     first.stop()

@@ -23,7 +23,7 @@ def test_the_second_refuses(gateway: Gateway, tmp_path: Path, target: str) -> No
     first = gateway.log(*words).ready()
     second = gateway.log(*words)
     assert second.wait() == 2, second.said
-    assert f"another logger (pid {first.pid}) writes to" in second.said
+    assert f"process {first.pid} writes to" in second.said
     send(gateway, range(10))
     gateway.settle()
     first.kill()

@@ -106,7 +106,7 @@ class TestPublishing:
 
 class TestFailures:
     def test_a_second_writer_is_refused(self, sink, tmp_path):
-        with pytest.raises(ConntapError, match=f"process {os.getpid()} writes this ledger"):
+        with pytest.raises(ConntapError, match=f"process {os.getpid()} writes to"):
             ParquetSink("parquet:", str(tmp_path)).open()
         sink.write(made()[0])
         sink.flush()

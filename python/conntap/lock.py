@@ -1,4 +1,4 @@
-"""One logger at a time writes a ledger: `DIR/lock` is held by flock and has the holder's process id."""
+"""One process writes a directory (a ledger, a journal): `DIR/lock` is held by flock and has its process id."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from conntap.errors import ConntapError
+from conntap.errors import UsageError
 
 __all__ = ["Lock", "holder"]
 
@@ -20,7 +20,7 @@ class Lock:
         """Take the lock.
 
         Raises:
-            ConntapError: another process has it.
+            UsageError: another process has it.
             OSError: the file cannot be made.
         """
         self.path = Path(directory) / NAME
@@ -30,9 +30,9 @@ class Lock:
         except BlockingIOError:
             pid = read_pid(self._descriptor)
             os.close(self._descriptor)
-            raise ConntapError(
-                f"{directory}: process {pid} writes this ledger",
-                hint="two must not write one ledger: stop the other, or name another directory",
+            raise UsageError(
+                f"process {pid} writes to {directory}",
+                hint="two must not write there: stop the other, or name another directory",
             ) from None
         try:
             os.ftruncate(self._descriptor, 0)
@@ -41,8 +41,10 @@ class Lock:
             pass  # a full disk: the lock holds without the number, too
 
     def close(self) -> None:
-        """Let go of it."""
-        os.close(self._descriptor)
+        """Let go of it. May be called twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
 
     def __enter__(self) -> Lock:
         return self

@@ -1,4 +1,4 @@
-"""Work done inside a network namespace: on a thread of its own that has entered it, so that the caller stays where it is."""
+"""Work done inside a network namespace, on a thread of its own that has entered it: the caller stays where it is."""
 
 from __future__ import annotations
 

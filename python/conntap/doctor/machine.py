@@ -30,7 +30,8 @@ def _expectations(seen: Reading) -> Iterator[Entry]:
     if not seen.expectations:
         yield Entry(
             group="helpers", name="expectations", value="0", number=0, level="fine",
-            what="connections that helpers have announced", why="none waits", source="net/netfilter/nf_conntrack_expect.c",
+            what="connections that helpers have announced", why="none waits",
+            source="net/netfilter/nf_conntrack_expect.c",
         )  # fmt: skip
     for helper, (waiting, open_) in sorted(seen.expectations.items()):
         level: Level = "note" if open_ else "fine"
@@ -40,7 +41,7 @@ def _expectations(seen: Reading) -> Iterator[Entry]:
         yield Entry(
             group="helpers", name=f"expectations of {helper or 'no helper'}", value=f"{waiting:,}", number=waiting,
             level=level, what="connections that a helper has announced", why=why,
-            todo="conntap explain expectation tells which rule lets them in; conntap audit what is open" if open_ else "",
+            todo="conntap explain expectation tells which rule lets them in" if open_ else "",
             source="net/netfilter/nf_conntrack_expect.c",
         )  # fmt: skip
 
@@ -68,8 +69,8 @@ def _loggers(seen: Reading) -> Iterator[Entry]:
             why = f"{logger} writes into the kernel's log, but not for this namespace"
             todo = "conntap doctor --log-invalid uses nfnetlink_log, which does"
         yield Entry(
-            group="logging", name=f"nf_log.{number}", value=logger, level=level, what=f"the logger of {family}", why=why,
-            todo=todo, source="net/netfilter/nf_log.c",
+            group="logging", name=f"nf_log.{number}", value=logger, level=level, what=f"the logger of {family}",
+            why=why, todo=todo, source="net/netfilter/nf_log.c",
         )  # fmt: skip
 
 
@@ -83,8 +84,8 @@ def _buffers(seen: Reading) -> Iterator[Entry]:
             continue
         events = int(text) // EVENT_BYTES
         yield Entry(
-            group="sockets", name=f"net.{name.replace('/', '.')}", value=f"{int(text):,}", number=int(text), level="fine",
-            what=what, source="net/core/sock.c, sock_setsockopt",
+            group="sockets", name=f"net.{name.replace('/', '.')}", value=f"{int(text):,}", number=int(text),
+            level="fine", what=what, source="net/core/sock.c, sock_setsockopt",
             why=f"room for about {events:,} events, {events / 10:,.0f} ms at 10,000 a second; "
             "conntap asks for more by itself (SO_RCVBUFFORCE)",
         )  # fmt: skip
@@ -96,5 +97,6 @@ def _buffers(seen: Reading) -> Iterator[Entry]:
         if text is not None and text.isdecimal():
             yield Entry(
                 group="sockets", name=f"net.{name.replace('/', '.')}", value=f"{int(text):,}", number=int(text),
-                level="fine", what=what, why="of no concern for conntrack by itself", source="net/core/sysctl_net_core.c",
+                level="fine", what=what, why="of no concern for conntrack by itself",
+                source="net/core/sysctl_net_core.c",
             )  # fmt: skip

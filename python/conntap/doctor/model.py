@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 __all__ = ["GROUPS", "Entry", "Level", "Report", "Unseen"]
 
 Level: TypeAlias = Literal["fine", "note", "todo", "unknown"]
-"""`fine`; `note`: worth knowing, nothing to do; `todo`: something to do; `unknown`: a setting that conntap does not know."""
+"""`fine`; `note`: worth knowing; `todo`: something to do; `unknown`: a setting that conntap does not know."""
 
 #: Groups in the order in which they are told, and what each is about.
 GROUPS: Final = {

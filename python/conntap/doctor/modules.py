@@ -65,7 +65,7 @@ MODULES: Final = (
 PARAMETERS: Final = {
     ("nf_conntrack_ftp", "loose"): (
         "N",
-        "an FTP server may announce another host's address: bounces through the gateway",
+        "an FTP server may announce another host: bounces through the gateway",
     ),
     ("nf_conntrack_sip", "sip_direct_signalling"): ("1", "anyone may call in, not only the registrar"),
     ("nf_conntrack_sip", "sip_direct_media"): ("1", "anyone may send to announced media ports"),

@@ -23,7 +23,7 @@ __all__ = ["Reading", "read"]
 
 SYSCTL: Final = "/proc/sys/net"
 #: Settings outside of net/netfilter that matter here.
-OTHERS: Final = (
+OTHERS: Final[tuple[str, ...]] = (
     "core/rmem_default", "core/rmem_max", "core/optmem_max", "core/netdev_max_backlog",
     "ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv4/conf/all/rp_filter",
 )  # fmt: skip
@@ -64,6 +64,11 @@ class Reading:
         with suppress(KeyError, ValueError):
             return int(self.settings[f"netfilter/{name}"])
         return None
+
+    @property
+    def reaches_kernel_log(self) -> bool:
+        """Do lines that nf_log_syslog writes for this namespace reach the kernel's log?"""
+        return self.initial or self.settings.get("netfilter/nf_log_all_netns", "0") != "0"
 
 
 def read(netns: NetNs = None) -> Reading:

@@ -16,7 +16,7 @@ __all__ = ["entries", "look"]
 CORE: Final = "net/netfilter/nf_conntrack_core.c"
 #: Bytes of one connection where /proc/slabinfo does not tell (struct nf_conn on 64 bits); extensions come on top.
 FLOW_BYTES: Final = 256
-#: What extensions take beside it (NAT, helper, sequence adjustment …), as a round number: struct nf_ct_ext grows in steps.
+#: What extensions take beside it (NAT, helper, sequence adjustment …), roughly: struct nf_ct_ext grows in steps.
 EXTENSION_BYTES: Final = 128
 #: Full: as much as this, and early drop is near.
 NEAR, HALF = 0.90, 0.50

@@ -1,4 +1,4 @@
-"""How long silent connections are kept: each timeout, the kernel's own value, and what is too short or too long here."""
+"""How long silent connections are kept: each timeout, the kernel's own value, what is too short or too long here."""
 
 from __future__ import annotations
 
@@ -66,15 +66,40 @@ TIMEOUTS: Final = (
     _tcp("close", 10, "ended by a RST"),
     _tcp("max_retrans", 300, "the same packet came too often without an answer"),
     _tcp("unacknowledged", 300, "data that nobody has acknowledged"),
-    Timeout("nf_conntrack_udp_timeout", 30, "UDP without an answer, or just begun", "net/netfilter/nf_conntrack_proto_udp.c, udp_timeouts"),
-    Timeout("nf_conntrack_udp_timeout_stream", 120, "UDP in both directions for more than 2 s",
-            "net/netfilter/nf_conntrack_proto_udp.c, udp_timeouts", 120, "RFC 4787 REQ-5 asks for 2 min"),
+    Timeout(
+        "nf_conntrack_udp_timeout",
+        30,
+        "UDP without an answer, or just begun",
+        "net/netfilter/nf_conntrack_proto_udp.c, udp_timeouts",
+    ),
+    Timeout(
+        "nf_conntrack_udp_timeout_stream",
+        120,
+        "UDP in both directions for more than 2 s",
+        "net/netfilter/nf_conntrack_proto_udp.c, udp_timeouts",
+        120,
+        "RFC 4787 REQ-5 asks for 2 min",
+    ),
     Timeout("nf_conntrack_udplite_timeout", 30, "UDP-Lite without an answer", "net/netfilter/nf_conntrack_proto_udp.c"),
-    Timeout("nf_conntrack_udplite_timeout_stream", 180, "UDP-Lite in both directions", "net/netfilter/nf_conntrack_proto_udp.c"),
-    Timeout("nf_conntrack_icmp_timeout", 30, "a ping or another ICMP question", "net/netfilter/nf_conntrack_proto_icmp.c"),
+    Timeout(
+        "nf_conntrack_udplite_timeout_stream",
+        180,
+        "UDP-Lite in both directions",
+        "net/netfilter/nf_conntrack_proto_udp.c",
+    ),
+    Timeout(
+        "nf_conntrack_icmp_timeout", 30, "a ping or another ICMP question", "net/netfilter/nf_conntrack_proto_icmp.c"
+    ),
     Timeout("nf_conntrack_icmpv6_timeout", 30, "a ping of IPv6", "net/netfilter/nf_conntrack_proto_icmpv6.c"),
-    Timeout("nf_conntrack_gre_timeout", 30, "GRE without an answer", "net/netfilter/nf_conntrack_proto_gre.c, gre_timeouts"),
-    Timeout("nf_conntrack_gre_timeout_stream", 180, "GRE in both directions", "net/netfilter/nf_conntrack_proto_gre.c, gre_timeouts"),
+    Timeout(
+        "nf_conntrack_gre_timeout", 30, "GRE without an answer", "net/netfilter/nf_conntrack_proto_gre.c, gre_timeouts"
+    ),
+    Timeout(
+        "nf_conntrack_gre_timeout_stream",
+        180,
+        "GRE in both directions",
+        "net/netfilter/nf_conntrack_proto_gre.c, gre_timeouts",
+    ),
     Timeout("nf_conntrack_generic_timeout", 600, "any other protocol", "net/netfilter/nf_conntrack_proto_generic.c"),
     _sctp("closed", 10, "SCTP that is closed"),
     _sctp("cookie_wait", 3, "SCTP: INIT sent"),
@@ -85,9 +110,14 @@ TIMEOUTS: Final = (
     _sctp("shutdown_ack_sent", 3, "SCTP: SHUTDOWN ACK sent"),
     _sctp("heartbeat_sent", 30, "SCTP: a heartbeat on a new path"),
     _sctp("heartbeat_acked", 210, "SCTP: a heartbeat that was answered (before 6.2)"),
-    _dccp("request", 240), _dccp("respond", 480), _dccp("partopen", 480), _dccp("open", 43_200), _dccp("closereq", 64),
-    _dccp("closing", 64), _dccp("timewait", 240),
-)  # fmt: skip
+    _dccp("request", 240),
+    _dccp("respond", 480),
+    _dccp("partopen", 480),
+    _dccp("open", 43_200),
+    _dccp("closereq", 64),
+    _dccp("closing", 64),
+    _dccp("timewait", 240),
+)
 
 
 def judge_timeout(timeout: Timeout, value: int, seen: Reading) -> Entry:
@@ -111,7 +141,7 @@ def judge_timeout(timeout: Timeout, value: int, seen: Reading) -> Entry:
     if timeout.name.endswith("tcp_timeout_established") and value > timeout.least and most and count / most >= BURDEN:
         level, todo = "todo", f"sysctl -w net.netfilter.{timeout.name}={timeout.least}"
         why = (
-            f"the table is {count / most:.0%} full, and a connection whose ends have vanished stays for {words(value)}; "
+            f"the table is {count / most:.0%} full, and connections whose ends have vanished stay {words(value)}; "
             f"{timeout.standard}"
         )
     return Entry(

@@ -113,7 +113,7 @@ def read(netns: NetNs = None) -> Reading:
 
 def _inside(unseen: list[Unseen]) -> tuple[dict[str, str], str, str, dict[int, int]]:
     """Settings, /proc/net/netlink, the table of loggers and buffers, as a thread inside the namespace sees them."""
-    names = list(OTHERS)
+    names: list[str] = list(OTHERS)
     with suppress(FileNotFoundError):
         for entry in os.scandir(f"{SYSCTL}/netfilter"):
             if entry.is_dir(follow_symlinks=False):

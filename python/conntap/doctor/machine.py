@@ -47,6 +47,11 @@ def _expectations(seen: Reading) -> Iterator[Entry]:
 
 
 def _loggers(seen: Reading) -> Iterator[Entry]:
+    if seen.left:
+        yield Entry(
+            group="logging", name="log of INVALID packets", value="left on", level="todo", why=seen.left,
+            what="what conntap doctor --log-invalid changes for a while", todo="conntap doctor --restore",
+        )  # fmt: skip
     wanted = seen.number("nf_conntrack_log_invalid") or 0
     for number, family in FAMILIES.items():
         logger = seen.settings.get(f"netfilter/nf_log/{number}")
@@ -59,12 +64,7 @@ def _loggers(seen: Reading) -> Iterator[Entry]:
             if wanted:
                 level, why = "todo", f"nf_conntrack_log_invalid is {wanted}, and {family} packets are logged nowhere"
                 todo = f"sysctl -w net.netfilter.nf_log.{number}=nfnetlink_log, and listen to group 0"
-        elif (
-            wanted
-            and logger != "nfnetlink_log"
-            and not seen.initial
-            and seen.settings.get("netfilter/nf_log_all_netns") == "0"
-        ):
+        elif wanted and logger != "nfnetlink_log" and not seen.reaches_kernel_log:
             level = "note"
             why = f"{logger} writes into the kernel's log, but not for this namespace"
             todo = "conntap doctor --log-invalid uses nfnetlink_log, which does"

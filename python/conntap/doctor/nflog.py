@@ -110,8 +110,9 @@ class PacketLog:
         except OSError as error:
             raise from_errno(op, error.errno or 0) from error
         code = -struct.unpack_from("=i", answer, HEAD.size)[0]
-        if code == errno.EBUSY:
-            hint = "another program logs packets (ulogd?): stop it for a while; /proc/net/netfilter/nfnetlink_log"
+        # The kernel says EPERM of another's group, as it does without the right.
+        if code in (errno.EBUSY, errno.EPERM) and (holder := _holder()) is not None:
+            hint = f"it has netlink port {holder}, mostly its pid (ulogd?): stop it for a while"
             raise KernelError(op, code, "another program has it", hint=hint)
         if code:
             raise from_errno(op, code)
@@ -167,6 +168,16 @@ def _line(body: bytes) -> Line | None:
         went_by=_number(found.get(IFINDEX_OUT, b"")) or 0,
         number=number,
     )
+
+
+def _holder() -> int | None:
+    """Who has group 0 in this thread's namespace. Columns of the table: group, port …"""
+    with suppress(OSError, ValueError, IndexError), open("/proc/thread-self/net/netfilter/nfnetlink_log") as table:
+        for line in table:
+            group, port = line.split()[:2]
+            if int(group) == 0:
+                return int(port)
+    return None
 
 
 def _number(value: bytes) -> int | None:

@@ -44,6 +44,7 @@ class Reading:
         memory: bytes of memory in the machine; 0 unknown.
         nf_log: /proc/net/netfilter/nf_log.
         initial: it is the machine's first namespace, in which alone some settings can be changed.
+        left: what a killed `--log-invalid` left changed, in words; "" nothing.
         unseen: what could not be read.
     """
 
@@ -57,6 +58,7 @@ class Reading:
     memory: int = 0
     nf_log: str = ""
     initial: bool = True
+    left: str = ""
     unseen: tuple[Unseen, ...] = ()
 
     def number(self, name: str) -> int | None:
@@ -107,6 +109,7 @@ def read(netns: NetNs = None) -> Reading:
         memory=_memory(),
         nf_log=nf_log,
         initial="core/netdev_max_backlog" in settings,
+        left=_left(path),
         unseen=tuple(unseen),
     )
 
@@ -143,6 +146,14 @@ def _inside(unseen: list[Unseen]) -> tuple[dict[str, str], str, str, dict[int, i
         except OSError as error:
             unseen.append(Unseen("how large the listeners' buffers are", error.strerror or str(error)))
     return settings, tables[0], tables[1], sizes
+
+
+def _left(path: str | None) -> str:
+    """What a killed `conntap doctor --log-invalid` left behind in the namespace."""
+    from conntap.doctor.switch import find_note
+
+    note = find_note(path)
+    return f"pid {note.pid} was killed; {note.told}" if note is not None and not note.alive else ""
 
 
 def _text(path: str) -> str:

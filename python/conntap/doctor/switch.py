@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-import tempfile
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -55,6 +55,12 @@ class Note:
         """Whoever wrote it still runs."""
         return _begun(self.pid) == self.begun != ""
 
+    @property
+    def told(self) -> str:
+        """What was changed, in words."""
+        names = [name for name in self.ours if name in self.before]
+        return ", ".join(f"{name.replace('/', '.')} is {self.ours[name]}, was {self.before[name]}" for name in names)
+
 
 class InvalidLog:
     """The log while it is on: a context; `log` is what reads it.
@@ -83,7 +89,7 @@ class InvalidLog:
             if found.alive:
                 raise UsageError(f"the log of INVALID packets is on already, by pid {found.pid}")
             raise UsageError(
-                f"pid {found.pid} was killed while it had the log of INVALID packets on: {_told(found)}",
+                f"pid {found.pid} was killed while it had the log of INVALID packets on: {found.told}",
                 hint="conntap doctor --restore puts it back (with the same --netns)",
             )
         before = {name: read(name, self._path) for name in (ASKED, *LOGGERS)}
@@ -158,6 +164,8 @@ def put_back(note: Note, path: str | None) -> None:
         raise failed
     with suppress(FileNotFoundError):
         os.unlink(note.path)
+    with suppress(OSError):  # others may lie there
+        os.rmdir(os.path.dirname(note.path))
 
 
 def read(name: str, path: str | None) -> str | None:
@@ -185,6 +193,8 @@ def find_note(path: str | None) -> Note | None:
     for folder in folders():
         place = os.path.join(folder, note_name(path))
         try:
+            if not _own(folder):
+                continue
             with open(place, encoding="utf-8") as file:
                 found: Any = json.load(file)
             before, ours = cast("dict[str, str]", found["before"]), cast("dict[str, str]", found["ours"])
@@ -207,8 +217,12 @@ def write_note(path: str | None, before: dict[str, str], ours: dict[str, str]) -
         text = json.dumps({"pid": note.pid, "begun": note.begun, "before": before, "ours": ours})
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
-            # A name of one's own, then moved: never half a note. Mode 0600, and no link is followed.
-            handle, fresh = tempfile.mkstemp(dir=folder)
+            if not _own(folder):
+                problem = f"{folder}: somebody else may write there"
+                continue
+            # A name of one's own, then moved: never half a note.
+            fresh = f"{place}.{note.pid}"
+            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
             os.replace(fresh, place)
@@ -220,9 +234,14 @@ def write_note(path: str | None, before: dict[str, str], ours: dict[str, str]) -
 
 
 def folders() -> list[str]:
-    """Where a note may lie: as root /run/conntap, else the user's own runtime directory."""
-    own = os.environ.get("XDG_RUNTIME_DIR")
-    return ["/run/conntap", *([os.path.join(own, "conntap")] if own else [])]
+    """Where a note may lie: as root /run/conntap, else below the directory of temporary files."""
+    return ["/run/conntap", os.path.join(os.environ.get("TMPDIR", "/tmp"), f"conntap-{os.geteuid()}")]
+
+
+def _own(folder: str) -> bool:
+    """Nobody else can have written there: what a note says is written into settings."""
+    found = os.lstat(folder)
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
 
 
 def note_name(path: str | None) -> str:
@@ -245,7 +264,3 @@ def _begun(pid: int) -> str:
             return file.read().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""
-
-
-def _told(note: Note) -> str:
-    return ", ".join(f"{name.replace('/', '.')} is {note.ours[name]}, was {note.before[name]}" for name in note.ours)

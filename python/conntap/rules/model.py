@@ -48,10 +48,11 @@ FIELDS: Final = {
     "sport": "number",
     "dport": "number",
     "icmp_type": "number",
-    "tcp_flags": "word: what is asked, as written",
+    "tcp_flags": "word: `syn,ack` any of them; `syn / syn,ack` of those behind the / exactly those before it; `== syn` exactly",
     "ct_state": "word: new, established, related, invalid, untracked",
     "ct_status": "word: expected, seen-reply, assured, confirmed, snat, dnat, dying",
-    "ct_helper": "word: the helper's name; of a RELATED packet its master's",
+    "ct_helper": "word: the helper's name; of a RELATED packet its master's; a last * stands for any end",
+    "ct_protocol": "number: the connection's transport; of an ICMP error that of what it is about",
     "ct_direction": "word: original, reply",
     "ct_mark": "number",
     "ct_zone": "number",
@@ -115,6 +116,8 @@ class Condition:
         rows: alternatives; each has one tuple of values (alternatives, too) for every field. A packet fits when one row fits.
         negated: it must not fit.
         grows: the set can change while packets pass (dynamic, with timeouts, by somebody else): what is not in it today may be tomorrow.
+            Elements that time out are not in `rows`.
+        mask: of one number, these bits alone are compared (`ct mark & 0xff == 1`); None: all.
         chance: it fits some packets of equal look and others not (limit, quota, statistic, hashlimit, recent, time).
         text: as written.
     """
@@ -125,6 +128,7 @@ class Condition:
     grows: bool = False
     chance: bool = False
     text: str = ""
+    mask: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,15 +179,24 @@ class Translate:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something of the packet or the connection is set: `mark`, `ct_mark`, `ct_zone`. `value` None: not a constant."""
+    """Something of the packet or the connection is set: `mark`, `ct_mark`, `ct_zone`.
+
+    Attributes:
+        field: what is set.
+        value: None: not a constant.
+        keep: these bits of the old value stay: new = (old & keep) ^ value.
+        copy: "" or the field whose value is taken instead of the old one (`ct mark set meta mark`).
+    """
 
     field: str
     value: int | None = None
+    keep: int = 0
+    copy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A statement that is not understood. It may do anything to the packet, except that it is no verdict of nft."""
+    """A statement that is not understood. It may do anything to the packet, and end it, too."""
 
     text: str
 
@@ -231,6 +244,8 @@ class RuleSet:
 
     chains: dict[tuple[str, str, str, str], Chain] = field(default_factory=dict[tuple[str, str, str, str], Chain])
     faults: tuple[str, ...] = ()
+    #: What `follow` has worked out, kept for the next question; a chain must not be changed any more then.
+    memory: dict[object, object] = field(default_factory=dict[object, object], compare=False, repr=False)
 
     def base(self, hook: Hook, nfproto: int) -> list[Chain]:
         """The base chains that a packet of IPv4 (4) or IPv6 (6) meets at a hook, in the kernel's order."""

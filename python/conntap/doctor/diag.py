@@ -33,9 +33,8 @@ def buffers() -> dict[int, int]:
     Raises:
         OSError: the kernel has no such question, or refuses it.
     """
-    request = HEAD.pack(HEAD.size + 24, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST_DUMP, 1, 0) + struct.pack(
-        "=BBHIIII", socket.AF_NETLINK, NETLINK_NETFILTER, 0, 0, NDIAG_SHOW_MEMINFO, 0, 0
-    )
+    asked = struct.pack("=BBHIIII", socket.AF_NETLINK, NETLINK_NETFILTER, 0, 0, NDIAG_SHOW_MEMINFO, 0, 0)
+    request = HEAD.pack(HEAD.size + len(asked), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST_DUMP, 1, 0) + asked
     found: dict[int, int] = {}
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG) as handle:
         handle.settimeout(SECONDS)

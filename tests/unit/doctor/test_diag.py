@@ -50,5 +50,5 @@ def test_our_own_socket_is_among_them() -> None:
         try:
             found = buffers()
         except FileNotFoundError:
-            pytest.skip("this kernel has no netlink_diag")
+            pytest.skip("the kernel has no netlink_diag")
         assert found[os.fstat(handle.fileno()).st_ino] == size

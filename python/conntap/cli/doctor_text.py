@@ -41,12 +41,12 @@ def show(report: Report, *, width: int, ascii: bool, color: bool, whole: bool) -
             lines += heading(group, entries, wide, ascii=ascii, color=color)
             told = entries if whole else tuple(entry for entry in entries if entry.level in ("todo", "unknown"))
             for entry in told:
-                lines += full(entry, wide, color=color)
+                lines += full(entry, wide, color=color, source=whole)
     if report.unseen:
         lines.append("not looked at:")
         for unseen in report.unseen:
             lines += wrapped(f"{unseen.what}: {unseen.why}", wide, "  ", "    ")
-    lines.append(verdict(report, whole=whole))
+    lines += wrapped(verdict(report, whole=whole), wide, "", "  ")
     text = "".join(f"{line}\n" for line in lines)
     return (text.translate(IN_ASCII) if ascii else text).encode()
 
@@ -69,7 +69,8 @@ def heading(group: str, entries: tuple[Entry, ...], wide: int, *, ascii: bool, c
         picture = done + (("." if ascii else "░") * (BAR - len(done)))
     todo = sum(entry.level == "todo" for entry in entries)
     worst = "todo" if todo else next((entry.level for entry in entries if entry.level in ("unknown", "note")), "fine")
-    stands = {"todo": f"{todo} to do", "note": "fine, see --all", "unknown": "unknown to us"}.get(worst, "fine")
+    notes = sum(entry.level == "note" for entry in entries)
+    stands = {"todo": f"{todo} to do", "note": f"{notes} worth knowing", "unknown": "unknown to us"}.get(worst, "fine")
     line = f"{group:<10} {picture}  {summary(group, entries)}"
     if len(line) + len(stands) + 2 > wide:
         line = line[: max(0, wide - len(stands) - 3)] + "…"
@@ -78,27 +79,64 @@ def heading(group: str, entries: tuple[Entry, ...], wide: int, *, ascii: bool, c
 
 def summary(group: str, entries: tuple[Entry, ...]) -> str:
     """A few words of the group."""
-    if group in ("timeouts", "settings", "modules", "fragments", "sockets"):
-        other = [entry for entry in entries if entry.level != "fine"]
-        here = [entry for entry in entries if entry.value not in ("not here", "not known")]
-        if group == "modules":
-            return f"{len(here)} of {len(entries)} are here"
-        return f"{len(entries)} looked at" + (f", {len(other)} of them not the usual" if other else "")
-    if group == "losses":
-        told = [f"{entry.name} {entry.value}" for entry in entries if entry.number and entry.level != "fine"]
-        return ", ".join(told) or "none"
-    if group == "unknown":
-        return ", ".join(entry.name for entry in entries)
-    first = entries[0]
-    return f"{first.value} {first.why}" if group == "table" else f"{first.name} {first.value}"
+    told = {"table": _table, "losses": _losses, "listeners": _listeners, "modules": _modules, "helpers": _helpers,
+            "logging": _logging, "unknown": _names}.get(group)  # fmt: skip
+    if told is not None:
+        return told(entries)
+    other = sum(entry.level != "fine" for entry in entries)
+    return f"{len(entries)} looked at" + (f", {other} not the usual" if other else "")
 
 
-def full(entry: Entry, wide: int, *, color: bool) -> list[str]:
-    """An entry in full: name and value, what it is, why it stands so, what to do."""
-    mark = painted(MARKS[entry.level], entry.level, color=color)
-    lines = [f"{mark} {painted(f'{entry.name} = {entry.value}', entry.level, color=color)}"]
+def _table(entries: tuple[Entry, ...]) -> str:
+    named = {entry.name: entry for entry in entries}
+    count, most = named.get("nf_conntrack_count"), named.get("nf_conntrack_max")
+    if count is None:
+        return f"{len(entries)} looked at"
+    share = "" if count.share is None else f"{count.share:.0%}  "
+    return f"{share}{count.value} connections" + (f" of {most.value}" if most is not None else "")
+
+
+def _losses(entries: tuple[Entry, ...]) -> str:
+    return ", ".join(f"{entry.name} {entry.value}" for entry in entries if entry.level != "fine") or "none"
+
+
+def _listeners(entries: tuple[Entry, ...]) -> str:
+    lost = [f"{entry.name} lost {entry.number:,}" for entry in entries if entry.number]
+    if entries[0].value == "none":
+        return "nobody listens"
+    return f"{len(entries)} listen" + ("; " + ", ".join(lost) if lost else ", nothing lost")
+
+
+def _modules(entries: tuple[Entry, ...]) -> str:
+    here = sum(entry.value not in ("not here", "not known") for entry in entries)
+    return f"{here} of {len(entries)} are here"
+
+
+def _helpers(entries: tuple[Entry, ...]) -> str:
+    waiting = [entry for entry in entries if entry.name.startswith("expectations")]
+    total = sum(entry.number or 0 for entry in waiting)
+    by = [f"{entry.name.removeprefix('expectations of ')} {entry.value}" for entry in waiting if entry.number]
+    if not waiting:
+        return f"{len(entries)} looked at"
+    return f"{total:,} expectation{'s'[: total != 1]} wait{'s'[: total == 1]}" + (f": {', '.join(by)}" if by else "")
+
+
+def _logging(entries: tuple[Entry, ...]) -> str:
+    asked = next((entry.number for entry in entries if entry.name == "nf_conntrack_log_invalid"), None)
+    return "INVALID packets are not logged" if not asked else "INVALID packets are logged"
+
+
+def _names(entries: tuple[Entry, ...]) -> str:
+    return ", ".join(entry.name for entry in entries)
+
+
+def full(entry: Entry, wide: int, *, color: bool, source: bool) -> list[str]:
+    """An entry in full: name and value, what it is, why it stands so, what to do; with *source* where in the kernel."""
+    head = wrapped(f"{entry.name} = {entry.value}", wide, f"{MARKS[entry.level]} ", "    ")
+    lines = [painted(line, entry.level, color=color) for line in head]
     lines += wrapped(entry.what, wide, "    ", "    ")
-    for word, text in (("why", entry.why), ("do", entry.todo)):
+    told = [("why", entry.why), ("do", entry.todo), *([("by", entry.source)] if source else [])]
+    for word, text in told:
         if text:
             lines += wrapped(f"{word + ':':<5}{text}", wide, "    ", "         ")
     return lines

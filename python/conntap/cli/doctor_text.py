@@ -104,7 +104,7 @@ def _listeners(entries: tuple[Entry, ...]) -> str:
     lost = [f"{entry.name} lost {entry.number:,}" for entry in entries if entry.number]
     if entries[0].value == "none":
         return "nobody listens"
-    return f"{len(entries)} listen" + ("; " + ", ".join(lost) if lost else ", nothing lost")
+    return f"{len(entries)} listener{'s'[: len(entries) != 1]}" + ("; " + ", ".join(lost) if lost else ", nothing lost")
 
 
 def _modules(entries: tuple[Entry, ...]) -> str:

@@ -41,6 +41,8 @@ def look(seen: Reading) -> Iterator[Entry]:
     if buckets:
         yield _hash(count or 0, most, buckets, seen)
     yield from _expect_max(seen)
+    if slab := seen.slabs.get("nf_conntrack"):
+        yield _used(slab, buckets or 0, seen)
 
 
 def _fullness(count: int, most: int, seen: Reading) -> Entry:
@@ -123,6 +125,18 @@ def _expect_max(seen: Reading) -> Iterator[Entry]:
         group="table", name="nf_conntrack_expect_max", value=f"{most:,}", level=level, number=most, why=why, todo=todo,
         what="expectations that a namespace may hold", share=share,
         source="net/netfilter/nf_conntrack_expect.c, __nf_ct_expect_check",
+    )  # fmt: skip
+
+
+def _used(slab: tuple[int, int, int], buckets: int, seen: Reading) -> Entry:
+    active, total, size = slab
+    used = total * size + 8 * buckets
+    share = used / seen.memory if seen.memory else None
+    said = f"{active:,} objects of {size} bytes in all namespaces, and the hash; extensions come on top"
+    return Entry(
+        group="table", name="memory of connections", value=_bytes(used), number=used, level="fine",
+        what="what the table takes now, on the whole machine", source="/proc/slabinfo, nf_conntrack",
+        why=said if share is None else f"{share:.1%} of this machine's memory: {said}",
     )  # fmt: skip
 
 

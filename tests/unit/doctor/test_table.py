@@ -66,5 +66,11 @@ def test_expectations_near_their_limit() -> None:
     assert (entry.level, entry.share) == ("todo", 0.98)
 
 
+def test_what_it_takes_now_is_told_where_the_machine_tells() -> None:
+    entry = looked(buckets=1_024, slabs={"nf_conntrack": (4_000, 4_096, 256)})["memory of connections"]
+    assert (entry.number, entry.value) == (4_096 * 256 + 8 * 1_024, "1.0 MiB")
+    assert "4,000 objects" in entry.why
+
+
 def test_without_settings_nothing_is_said() -> None:
     assert looked() == {}

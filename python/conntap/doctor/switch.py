@@ -6,6 +6,7 @@ reads it. Settings: nf_conntrack_log_invalid (which packets), nf_log/2 and nf_lo
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from conntap import _core
 from conntap.doctor.inside import within
 from conntap.doctor.nflog import PacketLog
-from conntap.errors import ConntapError, KernelError, UsageError
+from conntap.errors import ConntapError, KernelError, UnsupportedError, UsageError
 from conntap.netns import NetNs, path_of
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ class InvalidLog:
             known = {name: text for name, text in before.items() if text is not None}
             self._note = write_note(self._path, known, ours)
             for name, text in ours.items():
-                write(name, text, self._path)
+                set_to = set_logger if name in LOGGERS else write
+                set_to(name, text, self._path)
         except BaseException:
             self._put_back()
             raise
@@ -175,7 +177,7 @@ def read(name: str, path: str | None) -> str | None:
     except FileNotFoundError:
         return None
     except KernelError as error:
-        if error.errno == 2:
+        if error.errno == errno.ENOENT:
             return None
         raise
 
@@ -183,6 +185,21 @@ def read(name: str, path: str | None) -> str | None:
 def write(name: str, text: str, path: str | None) -> None:
     """Set it."""
     _core.write_in_namespace(f"{SYSCTL}/{name}", f"{text}\n", path)
+
+
+def set_logger(name: str, text: str, path: str | None) -> None:
+    """Make a module the logger of a family.
+
+    Raises:
+        UnsupportedError: the kernel has no such logger.
+    """
+    try:
+        write(name, text, path)
+    except OSError as error:  # KernelError is one
+        if error.errno != errno.ENOENT:
+            raise
+        op = f"making {text} the logger (net.netfilter.{name.replace('/', '.')})"
+        raise UnsupportedError(op, errno.ENOENT, "the kernel has no such logger", hint=f"modprobe {text}") from error
 
 
 # -- the note ------------------------------------------------------------------------------------------------

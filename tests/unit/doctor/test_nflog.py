@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conntap.doctor.nflog import parse
+from conntap.doctor.nflog import PacketLog, parse
 
 
 def attribute(kind: int, payload: bytes) -> bytes:
@@ -40,6 +41,19 @@ def test_a_line_without_words_and_packet_and_a_cut_one_are_counted() -> None:
     assert parse(message(attribute(1, b"\x08\0\0\0"))) == ([], 1)
     whole = message(attribute(10, b"hello\0"))
     assert parse(whole[:-4]) == ([], 1)
+
+
+def test_holes_in_the_numbers_are_losses() -> None:
+    """Also where the numbers begin anew, and in any datagram."""
+    ours, kernels = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, kernels:
+        log = PacketLog.__new__(PacketLog)
+        log.lost, log.malformed, log._next, log._socket = 0, 0, None, ours
+        for numbers in ((0xFFFF_FFFD,), (0xFFFF_FFFE, 0xFFFF_FFFF), (3,), (4, 6)):
+            kernels.send(b"".join(message(attribute(10, b"x\0"), attribute(12, struct.pack(">I", n))) for n in numbers))
+            assert len(log.receive(1)) == len(numbers)
+        assert log.lost == 3 + 1
+        assert log.receive(0) == []
 
 
 @given(st.binary(max_size=300))

@@ -10,7 +10,7 @@ import pytest
 
 from conntap.doctor import switch
 from conntap.doctor.switch import Note, find_note, put_back, restore, write_note
-from conntap.errors import ConntapError, KernelError, UsageError
+from conntap.errors import ConntapError, KernelError, UnsupportedError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,3 +103,13 @@ def test_a_folder_that_others_may_write_is_not_trusted(folder: Path) -> None:
     assert find_note(None) is None
     with pytest.raises(ConntapError, match="somebody else may write there"):
         write_note(None, BEFORE, OURS)
+
+
+def test_a_kernel_without_the_logger_says_what_to_load(monkeypatch) -> None:
+    def refuse(_name: str, _text: str, _path: str | None) -> None:
+        raise KernelError("writing", 2, "No such file or directory")
+
+    monkeypatch.setattr(switch, "write", refuse)
+    with pytest.raises(UnsupportedError, match="no such logger") as caught:
+        switch.set_logger("nf_log/2", "nfnetlink_log", None)
+    assert caught.value.hint == "modprobe nfnetlink_log"

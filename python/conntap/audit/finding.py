@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from conntap.rules.model import Place
@@ -43,7 +43,15 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a stranger reaches by a helper, so that a proof can knock there. Ports are (first, last), both included."""
+    """What somebody outside reaches by a helper, so that a proof can knock there.
+
+    Attributes:
+        helper: its name.
+        nfproto, l4proto: of the connection that gets in.
+        from_interface, to_interface: from where to where.
+        ports: (first, last), both included.
+        by: "stranger": anybody; "server": the host that was contacted, alone.
+    """
 
     helper: str
     nfproto: int
@@ -51,6 +59,7 @@ class Reach:
     from_interface: str
     to_interface: str
     ports: tuple[tuple[int, int], ...]
+    by: Literal["stranger", "server"] = "stranger"
 
 
 @dataclass(frozen=True, slots=True)

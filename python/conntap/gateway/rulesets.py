@@ -31,12 +31,12 @@ def read_rules(texts: Mapping[str, str], missing: Mapping[str, str]) -> RuleSet:
         texts: of a gateway.
         missing: why others could not be had; of nft and of programs that failed that is a fault of the rule set.
     """
-    from conntap.rules.iptables import read_iptables
-    from conntap.rules.nft import read_nft
 
     tables = RuleSet()
     for name, nfproto in (("iptables-save", 4), ("ip6tables-save", 6)):
         if text := texts.get(name, ""):
+            from conntap.rules.iptables import read_iptables
+
             tables |= read_iptables(text, nfproto)
             if HIDDEN in text:
                 tables = replace(
@@ -54,6 +54,8 @@ def read_rules(texts: Mapping[str, str], missing: Mapping[str, str]) -> RuleSet:
     tables = replace(tables, faults=(*tables.faults, *faults))
     if not texts.get("nft.json", ""):
         return tables
+    from conntap.rules.nft import read_nft
+
     return without_doubles(read_nft(texts["nft.json"]), tables) | tables
 
 

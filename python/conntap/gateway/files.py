@@ -35,6 +35,7 @@ def read_files(
     """
     texts: dict[str, str] = {}
     missing: dict[str, str] = {}
+    sources: dict[str, str] = {}
     for path in paths:
         data = read(path)
         if is_bundle(data[:512]):
@@ -52,9 +53,11 @@ def read_files(
                     "rules of nft are read as JSON: nft -j list ruleset",
                 )
             add(texts, kind, text, path)
+            sources[kind] = os.fspath(path)
     for name, path in (named or {}).items():
         add(texts, name, read(path).decode(errors="replace"), path)
-    return Gateway(texts, {name: why for name, why in missing.items() if name not in texts})
+        sources[name] = os.fspath(path)
+    return Gateway(texts, {name: why for name, why in missing.items() if name not in texts}, sources)
 
 
 def read(path: str | os.PathLike[str]) -> bytes:

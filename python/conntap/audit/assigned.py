@@ -233,7 +233,9 @@ def servers(conditions: tuple[Condition, ...], nfproto: int) -> bool:
             six = nfproto == 6 or any(span.last >= FOUR for span in spans)
             if size(spans) <= MANY[6 if six else 4]:
                 return True
-    return any("dst" in one.text and "match-set" in one.text for one in conditions if not one.fields and not one.negated)
+    return any(
+        "dst" in one.text and "match-set" in one.text for one in conditions if not one.fields and not one.negated
+    )
 
 
 def interfaces(conditions: tuple[Condition, ...]) -> tuple[str, ...]:

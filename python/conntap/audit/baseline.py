@@ -112,7 +112,8 @@ def write_baseline(path: str | os.PathLike[str], findings: Iterable[Finding], be
         told.add((one.id, one.key))
         reason = reasons.get((one.id, one.key), "")
         parts.append(
-            f"\n[[accepted]]\nid = {quoted(one.id)}\ntitle = {quoted(one.title)}\nkey = {quoted(one.key)}\nreason = {quoted(reason)}\n"
+            f"\n[[accepted]]\nid = {quoted(one.id)}\ntitle = {quoted(one.title)}\nkey = "
+            f"{quoted(one.key)}\nreason = {quoted(reason)}\n"
         )
     with open(path, "w", encoding="utf-8") as file:
         file.write("".join(parts))

@@ -36,7 +36,11 @@ def as_row(one: Finding) -> dict[str, Any]:
         "title": one.title,
         "consequence": one.consequence,
         "evidence": [evidence(shown) for shown in one.evidence],
-        "fix": {name: text for name, text in (("nft", one.fix.nft), ("iptables", one.fix.iptables), ("other", one.fix.other)) if text},
+        "fix": {
+            name: text
+            for name, text in (("nft", one.fix.nft), ("iptables", one.fix.iptables), ("other", one.fix.other))
+            if text
+        },
         "reach": [
             {
                 "helper": reach.helper,

@@ -32,7 +32,9 @@ class Group:
     """
 
     step: Step
-    where: list[tuple[int, str | None, str | None]] = field(default_factory=list[tuple[int, "str | None", "str | None"]])
+    where: list[tuple[int, str | None, str | None]] = field(
+        default_factory=list[tuple[int, "str | None", "str | None"]]
+    )
     l4protos: list[int] = field(default_factory=list[int])
     certain: bool = False
     doubts: list[str] = field(default_factory=list[str])

@@ -58,16 +58,23 @@ def limit_related(rule: Rule | None, view: View) -> Fix:
     """RELATED by helper, from outside to inside, at ports of no service; and ICMP's errors."""
     inside, outside = names(view.sides.inside), names(view.sides.outside)
     safe = safe_helpers(view)
-    nft = ["meta l4proto { icmp, ipv6-icmp } ct state related accept comment \"errors\""]
+    nft = ['meta l4proto { icmp, ipv6-icmp } ct state related accept comment "errors"']
     for name in safe:
         known = HELPERS[name]
         for expected in known.expected:
-            ports = f" {protocol(expected.l4proto).lower()} dport {HIGH}" if expected.l4proto in (6, 17) else f" meta l4proto {expected.l4proto}"
+            ports = (
+                f" {protocol(expected.l4proto).lower()} dport {HIGH}"
+                if expected.l4proto in (6, 17)
+                else f" meta l4proto {expected.l4proto}"
+            )
             if expected.to in ("client", "both"):
                 nft.append(f'iifname {outside} oifname {inside} ct state related ct helper "{name}"{ports} accept')
             if expected.to in ("server", "both"):
                 nft.append(f'iifname {inside} oifname {outside} ct state related ct helper "{name}"{ports} accept')
-    return Fix(nft=as_nft(rule, "forward", list(dict.fromkeys(nft)), view), iptables=as_iptables(rule, "FORWARD", related_of_iptables(view, safe), view))
+    return Fix(
+        nft=as_nft(rule, "forward", list(dict.fromkeys(nft)), view),
+        iptables=as_iptables(rule, "FORWARD", related_of_iptables(view, safe), view),
+    )
 
 
 def related_of_iptables(view: View, safe: list[str]) -> list[str]:
@@ -101,13 +108,22 @@ def as_nft(rule: Rule | None, hook: str, more: list[str], view: View) -> str:
     head = f"rule {family} {table} {chain}"
     handle = rule.place.handle if rule is not None and rule.place.source == "nft" else None
     if handle is None or rule is None:
-        return lines("# instead of the rule that accepts RELATED:", f"add {head} ct state established accept", *(f"add {head} {text}" for text in more))
+        return lines(
+            "# instead of the rule that accepts RELATED:",
+            f"add {head} ct state established accept",
+            *(f"add {head} {text}" for text in more),
+        )
     old = without_related(rule.place.text)
     if "related" in old.lower() or not old:
         # It was for RELATED alone: the narrow ones take its place.
-        return lines(f"replace {head} handle {handle} {more[0]}", *(f"add {head} position {handle} {text}" for text in reversed(more[1:])))
+        return lines(
+            f"replace {head} handle {handle} {more[0]}",
+            *(f"add {head} position {handle} {text}" for text in reversed(more[1:])),
+        )
     # `add … position` puts a rule right behind that handle: the last one first.
-    return lines(f"replace {head} handle {handle} {old}", *(f"add {head} position {handle} {text}" for text in reversed(more)))
+    return lines(
+        f"replace {head} handle {handle} {old}", *(f"add {head} position {handle} {text}" for text in reversed(more))
+    )
 
 
 def as_iptables(rule: Rule | None, chain: str, more: list[str], view: View) -> str:
@@ -123,7 +139,11 @@ def as_iptables(rule: Rule | None, chain: str, more: list[str], view: View) -> s
     table = "" if rule.place.table == "filter" else f" -t {rule.place.table}"
     old = re.sub(r"^\s*-A \S+ ", "", without_related(rule.place.text))
     if program == "ip6tables":
-        more = [text.replace("-p icmp ", "-p ipv6-icmp ") for text in more if not any(f"--helper {name} " in text for name in ("irc", "pptp"))]
+        more = [
+            text.replace("-p icmp ", "-p ipv6-icmp ")
+            for text in more
+            if not any(f"--helper {name} " in text for name in ("irc", "pptp"))
+        ]
     chain = rule.place.chain
     if "related" in old.lower():
         return lines(
@@ -149,10 +169,17 @@ def known_servers(one: Assignment, view: View) -> Fix:
     port = one.ports[0].first if one.ports else (HELPERS[one.helper].port if one.helper in HELPERS else 0)
     word = protocol(one.l4proto or (HELPERS[one.helper].l4protos[0] if one.helper in HELPERS else 6)).lower()
     name = f"{re.sub(r'[^a-z0-9]', '_', one.helper.lower())}_servers"
-    family, table, chain = (place.family, place.table, place.chain) if place and place.source == "nft" else ("inet", "filter", "prerouting")
+    family, table, chain = (
+        (place.family, place.table, place.chain)
+        if place and place.source == "nft"
+        else ("inet", "filter", "prerouting")
+    )
     inside = names(view.sides.inside)
     new = f'iifname {inside} ip daddr @{name} {word} dport {port} ct helper set "{object_of(place, one.helper)}"'
-    nft = [f"add set {family} {table} {name} {{ type ipv4_addr; flags interval; }}", f"# add element {family} {table} {name} {{ the servers that you use }}"]
+    nft = [
+        f"add set {family} {table} {name} {{ type ipv4_addr; flags interval; }}",
+        f"# add element {family} {table} {name} {{ the servers that you use }}",
+    ]
     if place and place.source == "nft" and place.handle is not None:
         nft.append(f"replace rule {family} {table} {chain} handle {place.handle} {new}")
     else:
@@ -161,10 +188,17 @@ def known_servers(one: Assignment, view: View) -> Fix:
     target = f"-p {word} --dport {port} -m set --match-set {name} dst -j CT --helper {one.helper}"
     for at, iif in enumerate(view.sides.inside):
         if at == 0 and one.rule is not None and place and place.source != "nft":
-            iptables.append(f"{place.source.removesuffix('-save')} -t {place.table} -R {place.chain} {number_of(one.rule, view)} -i {iif} {target}")
+            iptables.append(
+                f"{place.source.removesuffix('-save')} -t {place.table} -R {place.chain} "
+                f"{number_of(one.rule, view)} -i {iif} {target}"
+            )
         else:
             iptables.append(f"iptables -t raw -A PREROUTING -i {iif} {target}")
-    return Fix(nft=lines(*nft), iptables=lines(*iptables), other="sysctl -w net.netfilter.nf_conntrack_helper=0" if one.rule is None else "")
+    return Fix(
+        nft=lines(*nft),
+        iptables=lines(*iptables),
+        other="sysctl -w net.netfilter.nf_conntrack_helper=0" if one.rule is None else "",
+    )
 
 
 def object_of(place: Place | None, helper: str) -> str:

@@ -130,16 +130,31 @@ LOOSE: Final = Loosening(
     "nf_conntrack_ftp", "loose", "1", "0", False, "a server or client may announce a third host's address (FTP bounce)"
 )
 DIRECT_MEDIA: Final = Loosening(
-    "nf_conntrack_sip", "sip_direct_media", "0", "1", True, "media may come from any host, to any address that a message names"
+    "nf_conntrack_sip",
+    "sip_direct_media",
+    "0",
+    "1",
+    True,
+    "media may come from any host, to any address that a message names",
 )
 DIRECT_SIGNALLING: Final = Loosening(
-    "nf_conntrack_sip", "sip_direct_signalling", "0", "1", True, "calls may come from any host, not from the registrar alone"
+    "nf_conntrack_sip",
+    "sip_direct_signalling",
+    "0",
+    "1",
+    True,
+    "calls may come from any host, not from the registrar alone",
 )
 GKROUTED: Final = Loosening(
     "nf_conntrack_h323", "gkrouted_only", "0", "1", True, "calls may come from any host, not from the gatekeeper alone"
 )
 FORWARDED: Final = Loosening(
-    "nf_conntrack_h323", "callforward_filter", "0", "1", False, "a forwarded call is expected also between hosts of the same side"
+    "nf_conntrack_h323",
+    "callforward_filter",
+    "0",
+    "1",
+    False,
+    "a forwarded call is expected also between hosts of the same side",
 )
 
 MEDIA: Final = "expect_rtp_rtcp() of nf_conntrack_h323_main.c"

@@ -32,7 +32,13 @@ COLORS: Final = {
 
 
 def report(
-    audited: Audited, compared: Compared, *, width: int = 0, color: bool = False, fix: str = "own", shown: Severity = Severity.INFO
+    audited: Audited,
+    compared: Compared,
+    *,
+    width: int = 0,
+    color: bool = False,
+    fix: str = "own",
+    shown: Severity = Severity.INFO,
 ) -> Iterator[str]:
     """Lines of the report.
 
@@ -86,7 +92,9 @@ def evidence_text(shown: Evidence, *, placed: bool) -> str:
     if shown.place is not None:
         return f"{shown.what or '(no text)'}{f'   ({shown.place})' if placed else ''}"
     if shown.setting:
-        return f"{shown.setting} = {shown.value}" + (f": {shown.what}" if shown.what not in ("setting", "module parameter") else "")
+        return f"{shown.setting} = {shown.value}" + (
+            f": {shown.what}" if shown.what not in ("setting", "module parameter") else ""
+        )
     return shown.what
 
 

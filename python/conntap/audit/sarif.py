@@ -75,7 +75,11 @@ def as_sarif(compared: Compared, version: str, files: Mapping[str, str] | None =
                     *(result(one, files) for one in compared.new),
                     *(
                         result(one, files)
-                        | {"suppressions": [{"kind": "external", "justification": reason or "accepted in the baseline"}]}
+                        | {
+                            "suppressions": [
+                                {"kind": "external", "justification": reason or "accepted in the baseline"}
+                            ]
+                        }
                         for one, reason in compared.accepted
                     ),
                 ],
@@ -96,7 +100,9 @@ def result(one: Finding, files: Mapping[str, str]) -> dict[str, Any]:
         "level": LEVELS[one.severity],
         "message": {"text": text},
         "locations": [location(shown, files) for shown in one.evidence[:1]],
-        "relatedLocations": [{"id": at, **location(shown, files)} for at, shown in enumerate(one.evidence[1:], start=1)],
+        "relatedLocations": [
+            {"id": at, **location(shown, files)} for at, shown in enumerate(one.evidence[1:], start=1)
+        ],
         "partialFingerprints": {"conntapFinding/v1": hashlib.sha256(f"{one.id}\0{one.key}".encode()).hexdigest()},
         "properties": {
             "security-severity": SCORES[one.severity],

@@ -20,8 +20,35 @@ __all__ = ["STRANGER", "Sides", "find_sides", "names_in_rules"]
 STRANGER: Final = {4: int(ipaddress.ip_address("203.0.113.99")), 6: int(ipaddress.ip_address("2001:db8:ffff::99"))}
 #: Host number of the inside host that is asked about, within its network.
 HOST: Final = 8
-OUTSIDE_WORDS: Final = ("wan", "ppp", "outside", "ext", "internet", "inet", "uplink", "red", "pub", "dsl", "wwan", "upstream")
-INSIDE_WORDS: Final = ("lan", "inside", "int", "green", "br", "home", "office", "guest", "dmz", "vlan", "docker", "virbr", "priv")
+OUTSIDE_WORDS: Final = (
+    "wan",
+    "ppp",
+    "outside",
+    "ext",
+    "internet",
+    "inet",
+    "uplink",
+    "red",
+    "pub",
+    "dsl",
+    "wwan",
+    "upstream",
+)
+INSIDE_WORDS: Final = (
+    "lan",
+    "inside",
+    "int",
+    "green",
+    "br",
+    "home",
+    "office",
+    "guest",
+    "dmz",
+    "vlan",
+    "docker",
+    "virbr",
+    "priv",
+)
 #: What stands for an interface where rules name none: no rule asks for it.
 NAMELESS: Final = {"inside": "inside0", "outside": "outside0"}
 
@@ -63,7 +90,9 @@ class Sides:
         return ((out, into) for out in self.outside for into in self.inside)
 
 
-def find_sides(gateway: Gateway, *, inside: Sequence[str] = (), outside: Sequence[str] = (), inside_net: Sequence[str] = ()) -> Sides:
+def find_sides(
+    gateway: Gateway, *, inside: Sequence[str] = (), outside: Sequence[str] = (), inside_net: Sequence[str] = ()
+) -> Sides:
     """Find the sides of a gateway.
 
     Args:

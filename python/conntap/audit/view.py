@@ -182,12 +182,20 @@ class View:
         found: list[Opening] = []
         for expected in known.inward():
             answer = self.packet(
-                outside, inside, nfproto=nfproto, l4proto=expected.l4proto, state="related", helper=known.name, ports=(expected.ports,)
+                outside,
+                inside,
+                nfproto=nfproto,
+                l4proto=expected.l4proto,
+                state="related",
+                helper=known.name,
+                ports=(expected.ports,),
             )
             ports, unsure = answer.accepted, answer.unsure
             if not (self.nat and nfproto == 4):
                 # Without NAT a stranger may address the host: what is open to anybody is not the helper's doing.
-                new = self.packet(outside, inside, nfproto=nfproto, l4proto=expected.l4proto, state="new", ports=(expected.ports,))
+                new = self.packet(
+                    outside, inside, nfproto=nfproto, l4proto=expected.l4proto, state="new", ports=(expected.ports,)
+                )
                 ports, unsure = less(ports, new.accepted), less(unsure, new.accepted)
             wild = expected.wild(self.gateway)
             if ports or unsure:

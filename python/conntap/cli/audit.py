@@ -25,10 +25,12 @@ CLEAN, FOUND, UNREADABLE, CANNOT_TELL = 0, 1, 2, 3
 SEVERITIES = ("info", "low", "medium", "high", "critical")
 
 EPILOG = (
-    "Files: nft -j list ruleset, iptables-save, ip6tables-save, sysctl -a, module parameters, or a bundle of --collect; "
+    "Files: nft -j list ruleset, iptables-save, ip6tables-save, sysctl -a, module parameters, or a bundle of "
+    "--collect; "
     "which is which is told by what they hold. "
     "Exit: 0 nothing of --fail-on or above, 1 found, 2 wrong usage or a file that cannot be read, 3 cannot tell. "
-    "Examples: sudo conntap audit · conntap audit rules.json sysctl.txt --sarif audit.sarif · conntap audit explain A003"
+    "Examples: sudo conntap audit · conntap audit rules.json sysctl.txt --sarif audit.sarif · conntap audit "
+    "explain A003"
 )
 
 
@@ -171,7 +173,9 @@ def read(files: tuple[str, ...], options: dict[str, Any]) -> tuple[Gateway, dict
 
         gateway = read_live(options["netns"])
         if not gateway.rulesets and not options["collect"]:
-            reasons = "; ".join(f"{name}: {gateway.missing[name]}" for name in kinds.values() if name in gateway.missing)
+            reasons = "; ".join(
+                f"{name}: {gateway.missing[name]}" for name in kinds.values() if name in gateway.missing
+            )
             raise UsageError(f"no rules could be read: {reasons}", hint="run it with sudo, or give it files")
         return gateway, {}
     if options["netns"]:

@@ -46,11 +46,7 @@ def outward(one: Assignment, view: View) -> bool:
     """Connections from inside to outside may get it, or the gateway's own."""
     if one.hook == "output":
         return True
-    return any(
-        view.begins(one, inside, outside, nfproto)
-        for outside, inside in view.pairs
-        for nfproto in (4, 6)
-    )
+    return any(view.begins(one, inside, outside, nfproto) for outside, inside in view.pairs for nfproto in (4, 6))
 
 
 def any_destination(view: View) -> Iterator[Finding]:
@@ -68,7 +64,8 @@ def any_destination(view: View) -> Iterator[Finding]:
             evidence_for(one),
             sentence(best, view)
             if best
-            else f"whoever runs a server at {port_words(one)} can make the kernel expect a connection that the server names ({known.expected[0].what})",
+            else f"whoever runs a server at {port_words(one)} can make the kernel expect a connection that the "
+            f"server names ({known.expected[0].what})",
             known_servers(one, view),
             certain=not one.doubt,
             doubt=one.doubt and f"not understood: {one.doubt}",
@@ -92,7 +89,9 @@ def same_rule(one: Assignment, other: Assignment) -> bool:
 
 def port_words(one: Assignment) -> str:
     """Its ports in words."""
-    return f"{protocol(one.l4proto) if one.l4proto else 'its'} port {ports_text(one.ports)}" if one.ports else "any port"
+    return (
+        f"{protocol(one.l4proto) if one.l4proto else 'its'} port {ports_text(one.ports)}" if one.ports else "any port"
+    )
 
 
 def wildcard(view: View) -> Iterator[Finding]:
@@ -107,7 +106,11 @@ def wildcard(view: View) -> Iterator[Finding]:
         best = worst(through)
         opened = any(one.ports for one in through)
         settings = tuple(
-            Evidence(e.wild_by.what, setting=f"{e.wild_by.module}.{e.wild_by.name}", value=view.gateway.parameter(e.wild_by.module, e.wild_by.name) or "")
+            Evidence(
+                e.wild_by.what,
+                setting=f"{e.wild_by.module}.{e.wild_by.name}",
+                value=view.gateway.parameter(e.wild_by.module, e.wild_by.name) or "",
+            )
             for e in wild
             if e.wild_by is not None
         )
@@ -120,7 +123,8 @@ def wildcard(view: View) -> Iterator[Finding]:
             (*(e for one in mine for e in evidence_for(one)), *settings, *rules),
             sentence(best, view)
             if best
-            else f"{name} expects a {wild[0].what} from any address ({wild[0].function}); no rule lets it in from outside",
+            else f"{name} expects a {wild[0].what} from any address ({wild[0].function}); no rule lets it in from "
+            "outside",
             wild_fix(name, mine, view),
             reach=reaches(through),
             certain=opened or not through,
@@ -158,10 +162,16 @@ def browser_ports(view: View) -> Iterator[Finding]:
             f"{one.helper} is assigned at a port to which a browser can be made to speak",
             (Severity.HIGH if through else Severity.LOW) if free else Severity.INFO,
             evidence_for(one),
-            (f"a web page that a user inside opens can make the browser send {one.helper} text to port {free}: {sentence(best, view)}"
-             if best else f"a web page that a user inside opens can make the browser send {one.helper} text to port {free}; no rule lets in what it makes the kernel expect")
+            (
+                f"a web page that a user inside opens can make the browser send {one.helper} text to port "
+                f"{free}: {sentence(best, view)}"
+                if best
+                else f"a web page that a user inside opens can make the browser send {one.helper} text to port "
+                f"{free}; no rule lets in what it makes the kernel expect"
+            )
             if free
-            else f"browsers of today refuse port {ports_text(one.ports)}; those of before 2021 do not, nor do other programs that open an address of a page",
+            else f"browsers of today refuse port {ports_text(one.ports)}; those of before 2021 do not, nor do "
+            "other programs that open an address of a page",
             known_servers(one, view),
             reach=reaches(through) if free else (),
             key=key_for(one),
@@ -207,9 +217,13 @@ def by_port(view: View) -> Iterator[Finding]:
         "the kernel gives helpers to all connections by their port",
         Severity.HIGH if best else Severity.MEDIUM,
         (Evidence("automatic assignment", setting=AUTOMATIC, value="1"),),
-        sentence(best, view) if best else f"{listed(names) or 'any helper that is loaded'} reads every connection to its port, in every direction, and no rule says so",
+        sentence(best, view)
+        if best
+        else f"{listed(names) or 'any helper that is loaded'} reads every connection to its port, in every "
+        "direction, and no rule says so",
         Fix(
-            nft='add ct helper inet filter ftp { type "ftp" protocol tcp; }\n# and a rule for each helper that you need: ct helper set',
+            nft='add ct helper inet filter ftp { type "ftp" protocol tcp; }\n# and a rule for each helper that '
+            "you need: ct helper set",
             iptables="iptables -t raw -A PREROUTING -p tcp --dport 21 -d SERVER -j CT --helper ftp",
             other=f"sysctl -w {AUTOMATIC}=0",
         ),
@@ -233,9 +247,11 @@ def six_without_nat(view: View) -> Iterator[Finding]:
         "IPv6 is routed without NAT, and helpers open it",
         Severity.MEDIUM if any(one.wild for one in through) else Severity.LOW if known else Severity.INFO,
         tuple(dict.fromkeys(e for one in through for e in evidence_for(one.assignment))),
-        f"hosts inside have addresses of their own, so what {names} opens is open on them directly: {sentence(best, view) if best else ''}",
+        f"hosts inside have addresses of their own, so what {names} opens is open on them directly: "
+        f"{sentence(best, view) if best else ''}",
         Fix(
-            nft='ip6 daddr is not limited: assign the helper with `ct helper` objects of `l3proto ip` where only IPv4 needs it',
+            nft="ip6 daddr is not limited: assign the helper with `ct helper` objects of `l3proto ip` where only "
+            "IPv4 needs it",
             iptables="ip6tables -t raw -D PREROUTING … -j CT --helper NAME where only IPv4 needs it",
         ),
         reach=reaches(through),
@@ -278,7 +294,8 @@ def from_outside(view: View) -> Iterator[Finding]:
                     f"{one.helper} is assigned to connections that strangers begin",
                     Severity.MEDIUM if wild or not one.servers else Severity.LOW,
                     evidence_for(one),
-                    f"any host in the internet may begin a connection from {outside} to {inside} at {port_words(one)} that {one.helper} reads, "
+                    f"any host in the internet may begin a connection from {outside} to {inside} at "
+                    f"{port_words(one)} that {one.helper} reads, "
                     "and say what opens further ports",
                     known_servers(one, view),
                     key=key_for(one),
@@ -296,7 +313,8 @@ def unknown_helper(view: View) -> Iterator[Finding]:
             f"'{one.helper}' is a helper that is not known here",
             Severity.MEDIUM,
             evidence_for(one),
-            f"what '{one.helper}' expects, and who may use it, cannot be told; it may be of a module outside the kernel, or of a program in userspace",
+            f"what '{one.helper}' expects, and who may use it, cannot be told; it may be of a module outside "
+            "the kernel, or of a program in userspace",
             without_helper(one, view),
             certain=False,
             doubt="the helper is unknown",

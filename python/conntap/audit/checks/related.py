@@ -48,12 +48,16 @@ def families(view: View) -> list[int]:
     return sorted(set(found)) or [4, 6]
 
 
-def inward(view: View, helper: str, ports: tuple[Span, ...] = PORTS) -> Iterator[tuple[Answer, int, int, str | None, str | None]]:
+def inward(
+    view: View, helper: str, ports: tuple[Span, ...] = PORTS
+) -> Iterator[tuple[Answer, int, int, str | None, str | None]]:
     """RELATED packets of a helper from each outside interface to each inside one."""
     for nfproto in families(view):
         for l4proto in protocols(view):
             for outside, inside in view.pairs:
-                answer = view.packet(outside, inside, nfproto=nfproto, l4proto=l4proto, state="related", helper=helper, ports=ports)
+                answer = view.packet(
+                    outside, inside, nfproto=nfproto, l4proto=l4proto, state="related", helper=helper, ports=ports
+                )
                 if open_anyway(view, nfproto, l4proto, outside, inside, ports):
                     continue
                 yield answer, nfproto, l4proto, outside, inside
@@ -82,7 +86,8 @@ def any_helper(view: View) -> Iterator[Finding]:
                 "RELATED is accepted for every helper; none is assigned",
                 Severity.INFO,
                 (evidence(group.step),),
-                "only ICMP errors are RELATED now; a helper that is assigned later lets in what it expects, without a word",
+                "only ICMP errors are RELATED now; a helper that is assigned later lets in what it expects, "
+                "without a word",
                 limit_related(rule, view),
                 certain=group.certain,
                 doubt=doubt(group),
@@ -92,8 +97,13 @@ def any_helper(view: View) -> Iterator[Finding]:
         through = [one for one in view.openings if (one.nfproto, one.outside, one.inside) in group.where]
         best = worst(through)
         helpers = listed(view.helpers)
-        say = sentence(best, view) if best else (
-            f"whatever {helpers} expects gets in; nothing from outside to inside today, but a helper that is assigned later lets in all it expects"
+        say = (
+            sentence(best, view)
+            if best
+            else (
+                f"whatever {helpers} expects gets in; nothing from outside to inside today, but a helper that "
+                "is assigned later lets in all it expects"
+            )
         )
         yield Finding(
             "A001",
@@ -117,7 +127,9 @@ def any_direction(view: View) -> Iterator[Finding]:
     for helper in (ANYBODYS_HELPER, *view.helpers):
         for nfproto in families(view):
             for l4proto in protocols(view):
-                answer = view.packet(NOWHERE, NOWHERE, nfproto=nfproto, l4proto=l4proto, state="related", helper=helper, addresses=False)
+                answer = view.packet(
+                    NOWHERE, NOWHERE, nfproto=nfproto, l4proto=l4proto, state="related", helper=helper, addresses=False
+                )
                 new = view.packet(NOWHERE, NOWHERE, nfproto=nfproto, l4proto=l4proto, state="new", addresses=False)
                 if answer.accepted and (new.dropped or view.nat):
                     asked.append((answer, nfproto, l4proto, None, None))
@@ -133,7 +145,8 @@ def any_direction(view: View) -> Iterator[Finding]:
             (evidence(group.step),),
             sentence(best, view)
             if best
-            else f"what {helpers} expects is accepted from {listed(view.sides.outside)} as from anywhere else, for no rule says from where to where",
+            else f"what {helpers} expects is accepted from {listed(view.sides.outside)} as from anywhere else, for "
+            "no rule says from where to where",
             limit_related(rule, view),
             reach=reaches(through),
             key=key_of(rule, chain=group.step.chain),
@@ -166,7 +179,8 @@ def any_port(view: View) -> Iterator[Finding]:
             (evidence(group.step),),
             sentence(best, view)
             if best
-            else f"what {helpers} expects is accepted at ports {ports_text(LOW_PORTS)}, too, where services listen (SSH, SMB, web)",
+            else f"what {helpers} expects is accepted at ports {ports_text(LOW_PORTS)}, too, where services listen "
+            "(SSH, SMB, web)",
             limit_related(rule, view),
             reach=reaches(through),
             certain=group.certain,
@@ -183,7 +197,15 @@ def to_gateway(view: View) -> Iterator[Finding]:
     for nfproto in families(view):
         for l4proto in protocols(view):
             for outside in view.sides.outside:
-                answer = view.packet(outside, None, nfproto=nfproto, l4proto=l4proto, state="related", helper=ANYBODYS_HELPER, hook="input")
+                answer = view.packet(
+                    outside,
+                    None,
+                    nfproto=nfproto,
+                    l4proto=l4proto,
+                    state="related",
+                    helper=ANYBODYS_HELPER,
+                    hook="input",
+                )
                 new = view.packet(outside, None, nfproto=nfproto, l4proto=l4proto, state="new", hook="input")
                 if answer.accepted and (new.dropped or new.unsure):
                     asked.append((answer, nfproto, l4proto, outside, None))
@@ -203,5 +225,3 @@ def to_gateway(view: View) -> Iterator[Finding]:
             limit_input(rule, view),
             key=key_of(rule, chain=group.step.chain),
         )
-
-

@@ -46,7 +46,8 @@ def reverse_path(view: View) -> Iterator[Finding]:
             f"no reverse-path check on {name}",
             Severity.LOW,
             (Evidence("both are off", setting=f"net.ipv4.conf.{{all,{name}}}.rp_filter", value="0"),),
-            f"a host outside {name} may send packets with addresses of your own networks, and so begin or forge connections of hosts inside",
+            f"a host outside {name} may send packets with addresses of your own networks, and so begin or "
+            "forge connections of hosts inside",
             Fix(
                 nft="add rule inet filter prerouting fib saddr . iif oif missing drop",
                 iptables="iptables -t raw -A PREROUTING -m rpfilter --invert -j DROP",
@@ -69,7 +70,11 @@ def invalid_accepted(view: View) -> Iterator[Finding]:
     told: set[str] = set()
     for groups, severity, say in (
         (by_rule(inward), Severity.MEDIUM, "a stranger's packet that belongs to no connection reaches hosts inside"),
-        (by_rule(outward), Severity.LOW, "a packet that belongs to no connection leaves without translation, with its inside address"),
+        (
+            by_rule(outward),
+            Severity.LOW,
+            "a packet that belongs to no connection leaves without translation, with its inside address",
+        ),
     ):
         for group in groups:
             key = key_of(group.step.rule, chain=group.step.chain)
@@ -96,7 +101,8 @@ def loose(view: View) -> Iterator[Finding]:
         "TCP connections are taken up in the middle",
         Severity.INFO,
         (setting(view, "net.netfilter.nf_conntrack_tcp_loose"),),
-        "a packet of TCP without SYN makes a new connection where rules accept new ones: after a reboot connections go on, and scans with ACK pass as new",
+        "a packet of TCP without SYN makes a new connection where rules accept new ones: after a reboot "
+        "connections go on, and scans with ACK pass as new",
         Fix(other="sysctl -w net.netfilter.nf_conntrack_tcp_loose=0"),
         key="tcp_loose",
     )

@@ -56,7 +56,8 @@ def near_full(view: View) -> Iterator[Finding]:
         f"the table is {100 * count // limit} % full",
         Severity.HIGH if count >= limit * FULL else Severity.MEDIUM,
         (used, most),
-        f"after {max(0, limit - count):,} more connections the kernel drops new ones of everybody; whoever opens many connections decides when",
+        f"after {max(0, limit - count):,} more connections the kernel drops new ones of everybody; whoever "
+        "opens many connections decides when",
         Fix(other=f"sysctl -w {PREFIX}max={2 * limit}\nsysctl -w {PREFIX}buckets={2 * limit}"),
         key="table",
     )
@@ -73,7 +74,8 @@ def small_hash(view: View) -> Iterator[Finding]:
         f"the hash has {buckets:,} buckets for {limit:,} connections",
         Severity.LOW,
         (has, most),
-        f"when the table is full each packet is compared with {limit // buckets} entries, and everything that passes gets slower",
+        f"when the table is full each packet is compared with {limit // buckets} entries, and everything that "
+        "passes gets slower",
         Fix(other=f"sysctl -w {PREFIX}buckets={limit}"),
         key="hash",
     )
@@ -92,9 +94,11 @@ def far_timeouts(view: View) -> Iterator[Finding]:
         if not far:
             continue
         say = (
-            f"connections that still live are forgotten after {now:,} s of silence, and their packets are INVALID or new then"
+            f"connections that still live are forgotten after {now:,} s of silence, and their packets are "
+            "INVALID or new then"
             if now < default
-            else f"connections that are gone stay in the table for {now:,} s and fill it; whoever begins many keeps it full"
+            else f"connections that are gone stay in the table for {now:,} s and fill it; whoever begins many "
+            "keeps it full"
         )
         yield Finding(
             "A016",
@@ -112,7 +116,11 @@ def not_reported(view: View) -> Iterator[Finding]:
     listeners = [one for one in view.gateway.listeners if one.conntrack]
     if not listeners:
         return
-    shown = Evidence(f"{len(listeners)} listening", setting="/proc/net/netlink", value=", ".join(str(one.portid) for one in listeners))
+    shown = Evidence(
+        f"{len(listeners)} listening",
+        setting="/proc/net/netlink",
+        value=", ".join(str(one.portid) for one in listeners),
+    )
     for name, severity, say in (
         ("events", Severity.MEDIUM, "a logger listens and hears nothing: no connection is recorded"),
         ("acct", Severity.LOW, "a logger listens, and its records have no packets and no bytes"),

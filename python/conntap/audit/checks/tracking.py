@@ -51,10 +51,12 @@ def untracked(view: View) -> Iterator[Finding]:
             "packets that are not tracked are accepted from outside",
             Severity.MEDIUM,
             (*(evidence_of(rule) for rule in holes), evidence(group.step)),
-            f"a stranger's packet that a rule takes out of tracking goes from {group.where[0][1]} to {group.where[0][2]} though no connection was begun from inside",
+            f"a stranger's packet that a rule takes out of tracking goes from {group.where[0][1]} to "
+            f"{group.where[0][2]} though no connection was begun from inside",
             Fix(
                 nft="limit the rule to the interface and the port that need it, or track them: remove `notrack`",
-                iptables="limit the rule in table raw to the interface and the port that need it, or remove `-j CT --notrack`",
+                iptables="limit the rule in table raw to the interface and the port that need it, or remove `-j CT "
+                "--notrack`",
             ),
             key=key_of(group.step.rule, chain=group.step.chain),
         )
@@ -83,7 +85,8 @@ def colliding_zones(view: View) -> Iterator[Finding]:
             f"zone {zone} holds connections of {' and '.join(inside)}",
             Severity.LOW,
             tuple(dict.fromkeys(evidence_of(rule) for rule in inside.values())),
-            f"where {' and '.join(inside)} use the same addresses their connections are taken for one another: packets of one are established for the other",
+            f"where {' and '.join(inside)} use the same addresses their connections are taken for one "
+            "another: packets of one are established for the other",
             Fix(
                 nft="give each interface its own zone: iifname NAME ct zone set NUMBER",
                 iptables="give each interface its own zone: iptables -t raw -A PREROUTING -i NAME -j CT --zone NUMBER",
@@ -114,7 +117,9 @@ def not_understood(view: View) -> Iterator[Finding]:
             for state in ("related", "new"):
                 for name in (ANYBODYS_HELPER, *view.helpers) if state == "related" else ("",):
                     for l4proto in (TCP, UDP):
-                        answer = view.packet(outside, inside, nfproto=nfproto, l4proto=l4proto, state=state, helper=name)
+                        answer = view.packet(
+                            outside, inside, nfproto=nfproto, l4proto=l4proto, state=state, helper=name
+                        )
                         if answer.unsure:
                             asked.append((answer, nfproto, l4proto, outside, inside))
     told: set[str] = set()

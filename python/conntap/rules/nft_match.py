@@ -1,7 +1,8 @@
 """What rules of nft ask: matches of its JSON as conditions.
 
-Source: libnftables-json(5); nft(8); of bits (`ct state`, `ct status`, `tcp flags`) what nft 1.0.6 makes of each operator (`nft --debug=netlink`):
-`in` any of them, `!` none of them, `==` and `!=` the whole value, elements of a set the whole value.
+Source: libnftables-json(5); nft(8); of bits (`ct state`, `ct status`, `tcp flags`) what nft 1.0.6 makes of each
+operator (`nft --debug=netlink`): `in` any of them, `!` none of them, `==` and `!=` the whole value, elements of a set
+the whole value.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Left", "Matches", "Named", "UnknownError"]
 
 Row = tuple[tuple["Value", ...], ...]
+#: Names of bits: of one value, or of each element of a set.
+Bits = list[frozenset[str]] | frozenset[str]
 
 STATES: Final = ("invalid", "established", "related", "new", "untracked")
 STATUSES: Final = {"expected", "seen-reply", "assured", "confirmed", "snat", "dnat", "dying"}
@@ -95,7 +98,7 @@ class UnknownError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What is compared: a field ("" where it is none of ours), how its values are written, and what it takes for granted."""
+    """What is compared: a field ("": none of ours), how its values are written, and what it takes for granted."""
 
     field: str
     kind: Kind = ""
@@ -240,7 +243,7 @@ class Matches:
             return named.elements, named.grows
         found = as_dict(right)
         if "set" in found:
-            return (as_list(found["set"]) if isinstance(found["set"], list) else [found["set"]]), False
+            return as_list(found["set"]) or [found["set"]], False
         return [right], False
 
     def _row(self, lefts: list[Left], value: object) -> Row:
@@ -260,7 +263,7 @@ class Matches:
             raise UnknownError
         return tuple(part for part in row if part is not None)
 
-    def _alternatives(self, right: object, place: tuple[str, str]) -> list[frozenset[str]] | frozenset[str]:
+    def _alternatives(self, right: object, place: tuple[str, str]) -> Bits:
         """Bits by name: of one value, or of each element of a set."""
         is_set = "set" in as_dict(right) or (isinstance(right, str) and right.startswith("@"))
         if not is_set:
@@ -360,9 +363,7 @@ def _equal(words: frozenset[str], mask: frozenset[str] | None = None) -> str:
     return f"== {value}" if mask is None else f"{value} / {','.join(sorted(mask))}"
 
 
-def _bits(
-    field: str, op: object, right: list[frozenset[str]] | frozenset[str], mask: frozenset[str] | None, text: str
-) -> list[Condition]:
+def _bits(field: str, op: object, right: Bits, mask: frozenset[str] | None, text: str) -> list[Condition]:
     if op not in ("in", "!", "==", "!="):
         raise UnknownError
     if field == "ct_state":
@@ -378,9 +379,7 @@ def _bits(
     return [replace(base, rows=(((_equal(right, mask),),),))]
 
 
-def _state(
-    op: object, right: list[frozenset[str]] | frozenset[str], mask: frozenset[str] | None, text: str
-) -> Condition:
+def _state(op: object, right: Bits, mask: frozenset[str] | None, text: str) -> Condition:
     """A packet has exactly one state, so that every operator comes down to a list of them."""
     asked = right if isinstance(right, list) else [right]
     if not frozenset[str]().union(*asked, mask or ()) <= set(STATES):
@@ -397,9 +396,7 @@ def _state(
     return Condition(("ct_state",), ((tuple(found),),) if found else (), text=text)
 
 
-def _status(
-    op: object, right: list[frozenset[str]] | frozenset[str], mask: frozenset[str] | None, text: str
-) -> list[Condition]:
+def _status(op: object, right: Bits, mask: frozenset[str] | None, text: str) -> list[Condition]:
     """Status has many bits at once: any, none, or with a mask some and not the others."""
     if isinstance(right, list) or not right | (mask or frozenset()) <= STATUSES:
         raise UnknownError

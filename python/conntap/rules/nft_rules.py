@@ -148,7 +148,9 @@ class Rules:
     def _assign(self, inner: object, place: Place, text: str) -> tuple[list[Condition], list[Statement]]:
         if isinstance(inner, str):
             found = self._object(inner, place)
-            return [], [Unread(text) if found is None else Assign(found.helper, found.l4proto, found.nfproto)]
+            if found is None:
+                return [], [Unread(f"{text} (there is no such object)")]
+            return [], [Assign(found.helper, found.l4proto, found.nfproto)]
         mapped = as_dict(as_dict(inner).get("map"))
         try:
             lefts, rows, _ = self.matches.rows(mapped.get("key"), mapped.get("data"), place.family, place.table)
@@ -158,7 +160,7 @@ class Rules:
         for row, name in rows:
             found = self._object(str(name), place)
             if found is None or len(row) != 1:
-                return [], [Unread(text)]
+                return [], [Unread(text if found else f"{text} (there is no object '{name}')")]
             by.append((row[0], found.helper, found.l4proto, found.nfproto))
         implied = list(dict.fromkeys(condition for left in lefts for condition in left.implied))
         return implied, [Assign(key=lefts[0].field, by=tuple(by))]

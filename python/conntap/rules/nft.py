@@ -147,6 +147,8 @@ class _Reader:
         """Sets that rules add to."""
         for part in as_list(rule.get("expr")):
             found = as_dict(part)
+            if "set" not in found and "map" not in found:
+                continue
             update = as_dict(found.get("set") or found.get("map"))
             name = update.get("set") or update.get("map")
             if isinstance(name, str):

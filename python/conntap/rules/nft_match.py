@@ -8,11 +8,11 @@ the whole value.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from conntap.rules.model import Condition, Span
 from conntap.rules.nft_values import as_dict, as_list, element, known, largest, values
-from conntap.rules.text import match_text
 
 if TYPE_CHECKING:
     from conntap.rules.model import Value
@@ -124,6 +124,13 @@ _TRANSPORTS: Final = {
 }
 
 
+def _implied(lefts: list[Left]) -> list[Condition]:
+    found: list[Condition] = []
+    for left in lefts:
+        found += [condition for condition in left.implied if condition not in found]
+    return found
+
+
 class Matches:
     """Makes conditions of the matches of one rule set.
 
@@ -135,11 +142,10 @@ class Matches:
         self.sets = sets
         self._rows: dict[object, tuple[tuple[Row, ...], bool]] = {}
 
-    def conditions(self, match: dict[str, Any], family: str, table: str) -> list[Condition]:
+    def conditions(self, match: dict[str, Any], text: str, family: str, table: str) -> list[Condition]:
         """What a match asks, first what it takes for granted. Not understood: a condition that says so."""
-        text = match_text(match)
         lefts, mask = self._lefts(match, family)
-        found = list(dict.fromkeys(implied for left in lefts for implied in left.implied))
+        found = [*lefts[0].implied] if len(lefts) == 1 else _implied(lefts)
         try:
             found += self._asked(lefts, mask, match, (family, table), text)
         except UnknownError:
@@ -217,6 +223,8 @@ class Matches:
     def _set(self, lefts: list[Left], right: object, place: tuple[str, str]) -> tuple[tuple[Row, ...], bool]:
         """The rows of a value, a set or a named set, and whether they grow."""
         named = isinstance(right, str) and right.startswith("@")
+        if not named and len(lefts) == 1 and "set" not in as_dict(right):
+            return (self._row(lefts, right),), False
         key = (place, right, tuple((left.field, left.kind) for left in lefts))
         if named and key in self._rows:
             return self._rows[key]
@@ -247,6 +255,11 @@ class Matches:
         return [right], False
 
     def _row(self, lefts: list[Left], value: object) -> Row:
+        if len(lefts) == 1 and lefts[0].field not in ("ct_status", "tcp_flags"):
+            found = values(lefts[0].kind, value)
+            if found is None:
+                raise UnknownError
+            return (found,)
         if len(lefts) == 1:
             parts = [value]
         elif value == "*":
@@ -285,15 +298,7 @@ def _left(expression: object, family: str) -> Left:
     about = as_dict(inner)
     match kind:
         case "payload":
-            protocol, name = str(about.get("protocol")), str(about.get("field"))
-            version, transport = HEADERS.get(protocol, (0, 0))
-            implied: list[Condition] = []
-            if version and family == "inet":
-                implied.append(_VERSIONS[version])
-            if transport:
-                implied.append(_TRANSPORTS[transport])
-            field, value_kind = PAYLOAD.get((protocol, name), ("", ""))
-            return Left(field, value_kind, tuple(implied))
+            return _header(str(about.get("protocol")), str(about.get("field")), family)
         case "meta":
             key = str(about.get("key"))
             return Left(*META.get(key, ("", "")), chance=key in CHANCE_KEYS)
@@ -308,6 +313,17 @@ def _left(expression: object, family: str) -> Left:
             return Left("")
         case _:
             return Left("", chance=kind in CHANCES)
+
+
+@lru_cache(maxsize=512)
+def _header(protocol: str, name: str, family: str) -> Left:
+    version, transport = HEADERS.get(protocol, (0, 0))
+    implied: list[Condition] = []
+    if version and family == "inet":
+        implied.append(_VERSIONS[version])
+    if transport:
+        implied.append(_TRANSPORTS[transport])
+    return Left(*PAYLOAD.get((protocol, name), ("", "")), tuple(implied))
 
 
 def _tracked(key: str, direction: object, family: str) -> Left:

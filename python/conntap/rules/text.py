@@ -21,9 +21,9 @@ _VERDICTS: Final = {"accept", "drop", "return", "continue", "jump", "goto"}
 _BITS: Final = {"state", "status", "flags", "label", "event"}
 
 
-def rule_text(parts: list[Any], comment: str = "") -> str:
+def rule_text(statements: list[str], comment: object = None) -> str:
     """A whole rule."""
-    words = " ".join(statement_text(part) for part in parts)
+    words = " ".join(statements)
     return f'{words} comment "{comment}"' if comment else words
 
 
@@ -93,20 +93,26 @@ def match_text(match: dict[str, Any]) -> str:
     if bits is not None and op == "==" and _is_bits(bits):
         return f"{expression_text(as_list(bits)[0])} {_words(right)} / {_words(as_list(bits)[1])}"
     shown = expression_text(left)
-    value = _words(right) if _bitwise(left) else expression_text(right)
-    if _named_interface(left) and isinstance(right, str) and not right.startswith("@"):
-        value = f'"{right}"'
-    if "fib" in as_dict(left) and isinstance(right, bool):
+    bitwise = _bitwise(left)
+    if bitwise:
+        value = _words(right)
+    elif isinstance(right, bool):
         value = "exists" if right else "missing"
-    plain = op == "in" or (op == "==" and bits is None and not (_bitwise(left) and not _is_set(right)))
+    elif isinstance(right, str) and right[:1] != "@" and _is_name(left):
+        value = f'"{right}"'
+    else:
+        value = expression_text(right)
+    plain = op == "in" or (op == "==" and bits is None and not (bitwise and not _is_set(right)))
     return f"{shown} {value}" if plain else f"{shown} {op} {value}"
 
 
 def expression_text(value: object) -> str:
     """A field, a value, a set."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool) or value is None:
         return _raw(value)
-    if isinstance(value, str | int | float):
+    if isinstance(value, int | float):
         return str(value)
     if isinstance(value, list):
         return ",".join(expression_text(part) for part in as_list(cast("object", value)))
@@ -199,7 +205,7 @@ def _is_set(right: object) -> bool:
     return "set" in as_dict(right) or (isinstance(right, str) and right.startswith("@"))
 
 
-def _named_interface(left: object) -> bool:
+def _is_name(left: object) -> bool:
     found = as_dict(left)
     name = as_dict(found.get("meta")).get("key") or as_dict(found.get("ct")).get("key")
     return name in ("iif", "oif", "iifname", "oifname", "helper")

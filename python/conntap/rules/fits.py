@@ -53,7 +53,8 @@ class Holding:
         return hash((self.words, self.unknown))
 
 
-#: What is known of a packet in one field: a number, a word, words that hold; that it has none; None: nothing. Of ports: anything but None.
+#: What is known of a packet in one field: a number, a word, words that hold; that it has none; None: nothing.
+#: Of destination ports, which are followed all at once: anything but None.
 Known: TypeAlias = "int | str | Holding | Absent | None"
 
 

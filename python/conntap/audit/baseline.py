@@ -1,4 +1,7 @@
-"""Accepted findings: a TOML file with id, key and the reason; what is in it is not counted, and what of it is not found any more is told."""
+"""Accepted findings: a TOML file with id, key and the reason.
+
+What is in it is not counted; what of it is not found any more is told.
+"""
 
 from __future__ import annotations
 

@@ -41,7 +41,10 @@ class Group:
 
 
 def by_rule(asked: Iterable[tuple[Answer, int, int, str | None, str | None]]) -> list[Group]:
-    """Group answers (with nfproto, l4proto, in, out) by what accepts; answers in which nothing is accepted or unsure are left out."""
+    """Group answers (with nfproto, l4proto, in, out) by what accepts.
+
+    Answers in which nothing is accepted or unsure are left out.
+    """
     groups: dict[tuple[str, str], Group] = {}
     for answer, nfproto, l4proto, iif, oif in asked:
         if not answer.accepted and not answer.unsure:

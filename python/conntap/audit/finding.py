@@ -13,7 +13,11 @@ __all__ = ["Evidence", "Finding", "Fix", "Reach", "Severity"]
 
 
 class Severity(IntEnum):
-    """How bad: `info` is worth knowing, `low` is untidy, `medium` opens something under conditions, `high` opens it to anybody, `critical` to anybody, now."""
+    """How bad.
+
+    `info` is worth knowing, `low` is untidy, `medium` opens something under conditions, `high` opens it to anybody,
+    `critical` to anybody, now.
+    """
 
     INFO = 0
     LOW = 1
@@ -74,7 +78,7 @@ class Finding:
         consequence: one sentence: who can do what to whom, for how long.
         fix: how it is closed.
         reach: what a proof should find open; empty where nothing can be knocked at.
-        certain: False where the rule set goes beyond what can be followed ("cannot tell"): then `doubt` says why.
+        certain: False where the rule set goes beyond what can be followed ("cannot tell"): `doubt` says why.
         key: what tells this finding from others of the same id, for baselines: stable over reloads (no handles, no lines).
     """
 

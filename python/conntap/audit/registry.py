@@ -1,4 +1,7 @@
-"""All checks by id, with what `conntap audit explain ID` and docs/audit.md say of each. Ids are for ever: none is used twice."""
+"""All checks by id, with what `conntap audit explain ID` and docs/audit.md say of each.
+
+Ids are for ever: none is used twice.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """An audit as SARIF 2.1.0 (OASIS), which code hosts and CI show beside the lines of a file.
 
-A rule of iptables-save has a line of that file; one of nft has none and is told as a logical location ("inet fw/forward/handle 8"). A text that was read
-live has no file: its name stands for it.
+A rule of iptables-save has a line of that file; one of nft has none and is told as a logical location
+("inet fw/forward/handle 8"). A text that was read live has no file: its name stands for it.
 """
 
 from __future__ import annotations

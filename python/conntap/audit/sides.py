@@ -1,4 +1,7 @@
-"""Which interfaces lead inside and which outside: as told, or guessed from routes, NAT, addresses and names; and how it was guessed."""
+"""Which interfaces lead inside and which outside: as told, or guessed from routes, NAT, addresses and names.
+
+How it was guessed is always said.
+"""
 
 from __future__ import annotations
 

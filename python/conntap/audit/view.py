@@ -1,4 +1,4 @@
-"""What all checks look at: the gateway, its sides, the helpers it assigns, and questions to its rules, each asked once."""
+"""What all checks look at: the gateway, its sides, the helpers it assigns; questions to its rules, each asked once."""
 
 from __future__ import annotations
 

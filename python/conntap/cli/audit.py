@@ -1,12 +1,12 @@
 """`conntap audit`: what a gateway lets in through connection tracking, and how to close it.
 
-Exit: 0 nothing of --fail-on or above, 1 found, 2 wrong usage or unreadable, 3 nothing found but not everything could be told.
+Exit: 0 nothing of --fail-on or above, 1 found, 2 wrong usage or unreadable, 3 not found, but cannot tell.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -41,7 +41,7 @@ class Ids(click.ParamType[tuple[str, ...]]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         if isinstance(value, tuple):
-            return value
+            return cast("tuple[str, ...]", value)
         from conntap.audit.registry import BY_ID
 
         ids = tuple(word.strip().upper() for word in str(value).split(",") if word.strip())

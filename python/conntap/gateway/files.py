@@ -76,7 +76,10 @@ def add(texts: dict[str, str], name: str, text: str, path: str | os.PathLike[str
 
 
 def kind_of(text: str, name: str = "") -> str:
-    """What a text is, by what it holds ("" where that cannot be told); the file's name only parts IPv4 and IPv6 of iptables-save."""
+    """What a text is, by what it holds; "" where that cannot be told.
+
+    The file's name only parts IPv4 and IPv6 of iptables-save.
+    """
     head = text[:HEAD].lstrip()
     lines = [line.strip() for line in head.splitlines() if line.strip()]
     if head.startswith(("{", "[")):

@@ -48,9 +48,7 @@ class Gateway:
     """What is known of a gateway.
 
     Attributes:
-        texts: by name: "nft.json" (nft -j list ruleset), "iptables-save", "ip6tables-save", "sysctl" (lines `name = value`), "uname" (release),
-            "modules" (/proc/modules), "parameters" (lines `module.parameter = value`), "addresses.json" (ip -j addr), "routes.json" and "routes6.json"
-            (ip -j route show table all), "proc/net/netlink", "proc/net/stat/nf_conntrack", "proc/net/netfilter/nf_log".
+        texts: by name, see `TEXTS`.
         missing: name of a text → why it could not be had.
         files: name of a text → file it was read from; none where it was read live or from a bundle.
     """

@@ -143,7 +143,8 @@ def wild_fix(name: str, mine: list[Assignment], view: View) -> Fix:
 
 def parameter_fix(one: Loosening) -> str:
     """How a module parameter is set for good."""
-    return f"echo 'options {one.module} {one.name}={one.default}' > /etc/modprobe.d/{one.module}-{one.name}.conf, then load the module anew"
+    file = f"/etc/modprobe.d/{one.module}-{one.name}.conf"
+    return f"echo 'options {one.module} {one.name}={one.default}' > {file}\nmodprobe -r {one.module}; modprobe {one.module}"
 
 
 def browser_ports(view: View) -> Iterator[Finding]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from conntap.audit.finder import by_rule, evidence, evidence_of, key_of
 from conntap.audit.finding import Evidence, Finding, Fix, Severity
 from conntap.audit.sides import words
-from conntap.audit.view import ANYBODYS_HELPER
-from conntap.rules.model import Change, Notrack
+from conntap.audit.view import ANYBODYS_HELPER, less
+from conntap.rules.assigned import untracked as holes
+from conntap.rules.model import Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,49 +23,35 @@ __all__ = ["colliding_zones", "not_understood", "untracked"]
 TCP, UDP = 6, 17
 
 
-def rules_with(view: View, kind: type[Notrack]) -> list[Rule]:
-    """Rules with such a statement."""
-    return [
-        rule
-        for chain in view.gateway.rules.chains.values()
-        for rule in chain.rules
-        if any(isinstance(one, kind) for one in rule.statements)
-    ]
-
-
 def untracked(view: View) -> Iterator[Finding]:
     """A018: packets that are not tracked get in."""
-    holes = rules_with(view, Notrack)
-    if not holes:
-        return
-    asked: list[tuple[Answer, int, int, str | None, str | None]] = []
-    for nfproto in (4, 6):
-        for l4proto in (TCP, UDP):
-            for outside, inside in view.pairs:
-                answer = view.packet(outside, inside, nfproto=nfproto, l4proto=l4proto, state="untracked", helper="")
-                new = view.packet(outside, inside, nfproto=nfproto, l4proto=l4proto, state="new")
-                if answer.accepted and new.dropped and wider(answer, new):
-                    asked.append((answer, nfproto, l4proto, outside, inside))
-    for group in by_rule(asked):
-        yield Finding(
-            "A018",
-            "packets that are not tracked are accepted from outside",
-            Severity.MEDIUM,
-            (*(evidence_of(rule) for rule in holes), evidence(group.step)),
-            f"a stranger's packet that a rule takes out of tracking goes from {group.where[0][1]} to "
-            f"{group.where[0][2]} though no connection was begun from inside",
-            Fix(
-                nft="limit the rule to the interface and the port that need it, or track them: remove `notrack`",
-                iptables="limit the rule in table raw to the interface and the port that need it, or remove `-j CT "
-                "--notrack`",
-            ),
-            key=key_of(group.step.rule, chain=group.step.chain),
-        )
-
-
-def wider(answer: Answer, new: Answer) -> bool:
-    """More is accepted untracked than as new."""
-    return set(answer.accepted) != set(new.accepted)
+    for hole in holes(view.gateway.rules):
+        if hole.hook == "output":
+            continue
+        asked: list[tuple[Answer, int, int, str | None, str | None]] = []
+        for nfproto in (4, 6) if hole.nfproto == 0 else (hole.nfproto,):
+            for l4proto, ports in hole.ports.items():
+                for outside, inside in view.pairs:
+                    answer, new = (
+                        view.packet(outside, inside, nfproto=nfproto, l4proto=l4proto, state=state, ports=tuple(ports))
+                        for state in ("untracked", "new")
+                    )
+                    if answer.accepted and less(answer.accepted, new.accepted):
+                        asked.append((answer, nfproto, l4proto, outside, inside))
+        for group in by_rule(asked):
+            yield Finding(
+                "A018",
+                "packets that are not tracked are accepted from outside",
+                Severity.MEDIUM,
+                (evidence_of(hole.rule), evidence(group.step)),
+                "a stranger's packet that a rule takes out of tracking goes from "
+                f"{group.where[0][1]} to {group.where[0][2]} though no connection was begun from inside",
+                Fix(
+                    nft="# limit `notrack` to the interface and the port that need it, or remove it",
+                    iptables="# limit the rule in table raw to the interface and the port that need it, or remove it",
+                ),
+                key=key_of(hole.rule, key_of(group.step.rule, chain=group.step.chain)),
+            )
 
 
 def colliding_zones(view: View) -> Iterator[Finding]:

@@ -53,6 +53,8 @@ INSIDE_WORDS: Final = (
     "priv",
 )
 #: What stands for an interface where rules name none: no rule asks for it.
+#: A host inside where nothing is known of its network: an address that rules hardly name.
+SOMEBODY: Final = {4: int(ipaddress.ip_address("192.168.213.8")), 6: int(ipaddress.ip_address("2001:db8:213::8"))}
 NAMELESS: Final = {"inside": "inside0", "outside": "outside0"}
 
 
@@ -81,12 +83,12 @@ class Sides:
                 return str(network)
         return ""
 
-    def host(self, interface: str, nfproto: int) -> int | None:
-        """The address of a host behind an interface, as an integer; None where no network is known."""
+    def host(self, interface: str, nfproto: int) -> int:
+        """The address of a host behind an interface, as an integer; where no network is known one that is made up."""
         if text := self.network(interface, nfproto):
             network = ipaddress.ip_network(text)
             return int(network.network_address) + min(HOST, network.num_addresses - 1)
-        return None
+        return SOMEBODY[nfproto]
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """(outside, inside), each with each."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from conntap.audit.assigned import Assignment, assignments_of
 from conntap.audit.known import HELPERS
-from conntap.audit.sides import STRANGER
+from conntap.audit.sides import STRANGER, words
 from conntap.rules.follow import follow
 from conntap.rules.model import Span, Translate
 from conntap.rules.packet import Asked
@@ -30,6 +30,8 @@ NOWHERE: Final = "conntap-nowhere"
 PORTS: Final = (Span(1, 65535),)
 #: So many pairs of interfaces are asked about; the audit says when there are more.
 PAIRS: Final = 16
+#: So many hosts of which rules on RELATED speak are asked about.
+HOSTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,26 @@ class View:
             for one in rule.statements
         )
 
+    def hosts(self, inside: str, nfproto: int) -> tuple[int, ...]:
+        """Hosts inside that are asked about: one that no rule knows, and those of which rules on RELATED speak."""
+        return tuple(dict.fromkeys((self.sides.host(inside, nfproto), *self.spoken_of[nfproto])))
+
+    @cached_property
+    def spoken_of(self) -> dict[int, tuple[int, ...]]:
+        """Destinations, by family, that rules name which ask for RELATED."""
+        found: dict[int, dict[int, None]] = {4: {}, 6: {}}
+        for chain in self.gateway.rules.chains.values():
+            for rule in chain.rules:
+                if "related" not in words(rule, "ct_state"):
+                    continue
+                for condition in rule.conditions:
+                    if condition.fields == ("daddr",) and not condition.negated:
+                        for row in condition.rows:
+                            for value in row[0]:
+                                if isinstance(value, Span):
+                                    found[6 if value.last >= 1 << 32 else 4][value.first] = None
+        return {nfproto: tuple(hosts)[:HOSTS] for nfproto, hosts in found.items()}
+
     def packet(
         self,
         iif: str | None,
@@ -115,12 +137,13 @@ class View:
         hook: str = "forward",
         ports: tuple[Span, ...] = PORTS,
         addresses: bool = True,
+        host: int | None = None,
     ) -> Answer:
-        """Ask about a packet that comes in by `iif` and leaves by `oif`; from outside it is a stranger's."""
+        """Ask about a packet that comes in by `iif` and leaves by `oif`; from outside it is a stranger's, to `host` inside."""
         saddr = daddr = None
         if addresses:
             saddr = STRANGER[nfproto] if iif in self.sides.outside else self.sides.host(iif or "", nfproto)
-            daddr = STRANGER[nfproto] if oif in self.sides.outside else self.sides.host(oif or "", nfproto)
+            daddr = STRANGER[nfproto] if oif in self.sides.outside else host or self.sides.host(oif or "", nfproto)
         status: set[str] = set()
         if state == "related":
             status.add("expected")
@@ -158,7 +181,11 @@ class View:
         protocols = (one.l4proto,) if one.l4proto else (known.l4protos if known else (6, 17))
         ports = one.ports or PORTS
         for l4proto in protocols:
-            answer = self.packet(iif, oif, nfproto=nfproto, l4proto=l4proto, state="new", ports=ports)
+            # Which host inside, and which server outside, does not matter; a stranger is one that no rule knows.
+            known_hosts = iif in self.sides.outside
+            answer = self.packet(
+                iif, oif, nfproto=nfproto, l4proto=l4proto, state="new", ports=ports, addresses=known_hosts
+            )
             if answer.accepted or answer.unsure:
                 return True
         return False
@@ -181,25 +208,28 @@ class View:
         """What the expectations of a helper let in from `outside` to `inside`."""
         found: list[Opening] = []
         for expected in known.inward():
-            answer = self.packet(
-                outside,
-                inside,
-                nfproto=nfproto,
-                l4proto=expected.l4proto,
-                state="related",
-                helper=known.name,
-                ports=(expected.ports,),
-            )
-            ports, unsure = answer.accepted, answer.unsure
-            if not (self.nat and nfproto == 4):
-                # Without NAT a stranger may address the host: what is open to anybody is not the helper's doing.
-                new = self.packet(
-                    outside, inside, nfproto=nfproto, l4proto=expected.l4proto, state="new", ports=(expected.ports,)
+            for host in self.hosts(inside, nfproto):
+                related, new = (
+                    self.packet(
+                        outside,
+                        inside,
+                        nfproto=nfproto,
+                        l4proto=expected.l4proto,
+                        state=state,
+                        helper=known.name if state == "related" else "",
+                        ports=(expected.ports,),
+                        host=host,
+                    )
+                    for state in ("related", "new")
                 )
-                ports, unsure = less(ports, new.accepted), less(unsure, new.accepted)
-            wild = expected.wild(self.gateway)
-            if ports or unsure:
-                found.append(Opening(known, expected, one, nfproto, outside, inside, wild, ports, unsure, answer))
+                ports, unsure = related.accepted, related.unsure
+                if not (self.nat and nfproto == 4):
+                    # Without NAT a stranger may address the host: what is open to anybody is not the helper's doing.
+                    ports, unsure = less(ports, new.accepted), less(unsure, new.accepted)
+                wild = expected.wild(self.gateway)
+                if ports or unsure:
+                    found.append(Opening(known, expected, one, nfproto, outside, inside, wild, ports, unsure, related))
+                    break
         return found
 
 

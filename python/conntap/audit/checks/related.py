@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from conntap.audit.finder import Group, by_rule, evidence, key_of, reaches
@@ -55,12 +56,20 @@ def inward(
     for nfproto in families(view):
         for l4proto in protocols(view):
             for outside, inside in view.pairs:
-                answer = view.packet(
-                    outside, inside, nfproto=nfproto, l4proto=l4proto, state="related", helper=helper, ports=ports
-                )
                 if open_anyway(view, nfproto, l4proto, outside, inside, ports):
                     continue
-                yield answer, nfproto, l4proto, outside, inside
+                for host in view.hosts(inside, nfproto):
+                    answer = view.packet(
+                        outside,
+                        inside,
+                        nfproto=nfproto,
+                        l4proto=l4proto,
+                        state="related",
+                        helper=helper,
+                        ports=ports,
+                        host=host,
+                    )
+                    yield answer, nfproto, l4proto, outside, inside
 
 
 def open_anyway(view: View, nfproto: int, l4proto: int, outside: str, inside: str, ports: tuple[Span, ...]) -> bool:
@@ -170,7 +179,7 @@ def any_port(view: View) -> Iterator[Finding]:
             for one in view.openings
             if (one.nfproto, one.outside, one.inside) in group.where and any(span.first < 1024 for span in one.ports)
         ]
-        best = worst(through)
+        best = worst(replace(one, ports=low(one.ports)) for one in through)
         helpers = listed(view.helpers)
         yield Finding(
             "A003",
@@ -187,6 +196,11 @@ def any_port(view: View) -> Iterator[Finding]:
             doubt=doubt(group),
             key=key_of(rule, chain=group.step.chain),
         )
+
+
+def low(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    """What of it lies below 1024."""
+    return tuple(Span(one.first, min(one.last, 1023)) for one in spans if one.first < 1024)
 
 
 def to_gateway(view: View) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from conntap.audit.finder import by_rule, evidence, key_of
 from conntap.audit.finding import Evidence, Finding, Fix, Severity
 from conntap.audit.fixes import drop_invalid
+from conntap.audit.sides import NAMELESS
 from conntap.rules.model import Verdict
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def reverse_path(view: View) -> Iterator[Finding]:
         return
     every = view.gateway.number("net.ipv4.conf.all.rp_filter")
     for name in view.sides.outside:
+        if name == NAMELESS["outside"]:
+            continue
         own = view.gateway.number(f"net.ipv4.conf.{name.replace('.', '/')}.rp_filter")
         if own is None:
             own = view.gateway.number("net.ipv4.conf.default.rp_filter")

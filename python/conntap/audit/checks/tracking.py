@@ -101,14 +101,13 @@ def not_understood(view: View) -> Iterator[Finding]:
     asked: list[tuple[Answer, int, int, str | None, str | None]] = []
     for nfproto in (4, 6):
         for outside, inside in view.pairs:
-            for state in ("related", "new"):
-                for name in (ANYBODYS_HELPER, *view.helpers) if state == "related" else ("",):
-                    for l4proto in (TCP, UDP):
-                        answer = view.packet(
-                            outside, inside, nfproto=nfproto, l4proto=l4proto, state=state, helper=name
-                        )
-                        if answer.unsure:
-                            asked.append((answer, nfproto, l4proto, outside, inside))
+            for name in (ANYBODYS_HELPER, *view.helpers) if view.assigned else ():
+                for l4proto in (TCP, UDP):
+                    answer = view.packet(
+                        outside, inside, nfproto=nfproto, l4proto=l4proto, state="related", helper=name
+                    )
+                    if answer.unsure:
+                        asked.append((answer, nfproto, l4proto, outside, inside))
     told: set[str] = set()
     for answer, *_ in asked:
         for step in answer.steps:

@@ -105,6 +105,20 @@ class View:
             for one in rule.statements
         )
 
+    @cached_property
+    def forwarded(self) -> tuple[Span, ...]:
+        """Ports to which destinations are translated: rules of the forward chain see those."""
+        return tuple(
+            dict.fromkeys(
+                one.ports
+                for chain in self.gateway.rules.chains.values()
+                if chain.hook in ("prerouting", "")
+                for rule in chain.rules
+                for one in rule.statements
+                if isinstance(one, Translate) and one.kind == "dnat" and one.ports is not None
+            )
+        )
+
     def hosts(self, inside: str, nfproto: int) -> tuple[int, ...]:
         """Hosts inside that are asked about: one that no rule knows, and those of which rules on RELATED speak."""
         return tuple(dict.fromkeys((self.sides.host(inside, nfproto), *self.spoken_of[nfproto])))
@@ -138,12 +152,17 @@ class View:
         ports: tuple[Span, ...] = PORTS,
         addresses: bool = True,
         host: int | None = None,
+        whichever: bool = False,
     ) -> Answer:
-        """Ask about a packet that comes in by `iif` and leaves by `oif`; from outside it is a stranger's, to `host` inside."""
+        """Ask about a packet that comes in by `iif` and leaves by `oif`; from outside it is a stranger's.
+
+        It goes to `host` inside. Without `addresses` nothing is said of them; `whichever` says nothing of the destination alone.
+        """
         saddr = daddr = None
         if addresses:
             saddr = STRANGER[nfproto] if iif in self.sides.outside else self.sides.host(iif or "", nfproto)
             daddr = STRANGER[nfproto] if oif in self.sides.outside else host or self.sides.host(oif or "", nfproto)
+            daddr = None if whichever else daddr
         status: set[str] = set()
         if state == "related":
             status.add("expected")
@@ -179,12 +198,18 @@ class View:
         if not one.fits(iif, nfproto) or (known is not None and nfproto not in known.nfprotos):
             return False
         protocols = (one.l4proto,) if one.l4proto else (known.l4protos if known else (6, 17))
-        ports = one.ports or PORTS
+        ports = (*one.ports, *self.forwarded) if one.ports else PORTS
         for l4proto in protocols:
             # Which host inside, and which server outside, does not matter; a stranger is one that no rule knows.
-            known_hosts = iif in self.sides.outside
             answer = self.packet(
-                iif, oif, nfproto=nfproto, l4proto=l4proto, state="new", ports=ports, addresses=known_hosts
+                iif,
+                oif,
+                nfproto=nfproto,
+                l4proto=l4proto,
+                state="new",
+                ports=ports,
+                addresses=iif in self.sides.outside,
+                whichever=True,
             )
             if answer.accepted or answer.unsure:
                 return True

@@ -154,9 +154,9 @@ class View:
         host: int | None = None,
         whichever: bool = False,
     ) -> Answer:
-        """Ask about a packet that comes in by `iif` and leaves by `oif`; from outside it is a stranger's.
+        """Ask about a packet that comes in by `iif` and leaves by `oif`, to `host` inside; from outside a stranger's.
 
-        It goes to `host` inside. Without `addresses` nothing is said of them; `whichever` says nothing of the destination alone.
+        Without `addresses` nothing is said of them; `whichever` says nothing of the destination alone.
         """
         saddr = daddr = None
         if addresses:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +12,7 @@ from conntap.audit.sides import STRANGER, words
 from conntap.rules.follow import follow
 from conntap.rules.model import Span, Translate
 from conntap.rules.packet import Asked
+from conntap.rules.spans import union
 
 if TYPE_CHECKING:
     from conntap.audit.known import Expected, Helper
@@ -72,7 +73,7 @@ class View:
         """Follow a packet through the rules."""
         key = replace_key(asked)
         if key not in self.cache:
-            self.cache[key] = follow(self.gateway.rules, asked)
+            self.cache[key] = at_worst(follow(self.gateway.rules, asked))
         return self.cache[key]
 
     @cached_property
@@ -264,6 +265,24 @@ def replace_key(asked: Asked) -> tuple[object, ...]:
         asked.hook, asked.nfproto, asked.iifname, asked.oifname, asked.saddr, asked.daddr, asked.l4proto, asked.sport,
         asked.dports, asked.ct_state, asked.ct_helper, asked.ct_status, tuple(sorted(asked.more.items())),
     )  # fmt: skip
+
+
+def at_worst(answer: Answer) -> Answer:
+    """Where only a limit or the like makes it unsure, some packets pass: who is dropped comes again."""
+    steps = [step for step in answer.steps if step.verdict == "unsure"]
+    if not answer.unsure or not steps or not all(by_chance(step.rule) for step in steps):
+        return answer
+    return replace(answer, accepted=union((*answer.accepted, *answer.unsure)), unsure=(), reasons=())
+
+
+def by_chance(rule: Rule | None) -> bool:
+    """A rule that fits some packets of equal look and not others, and is understood apart from that."""
+    return (
+        rule is not None
+        and any(one.chance for one in rule.conditions)
+        and all(one.fields or one.chance for one in rule.conditions)
+        and not any(one.grows for one in rule.conditions)
+    )
 
 
 def less(spans: tuple[Span, ...], taken: tuple[Span, ...]) -> tuple[Span, ...]:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from gateways import found, rules, view
 from conntap.audit.checks import settings
 from conntap.audit.finding import Severity
+from gateways import found, rules, view
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,11 @@ def test_invalid_is_worse_from_outside():
     (one,) = settings.invalid_accepted(view("router"))
     assert one.severity is Severity.LOW
     assert not list(settings.invalid_accepted(view("good")))
-    text = rules("good").replace('"right": "invalid"', '"right": "untracked"').replace('{"drop": null}', '{"accept": null}')
+    text = (
+        rules("good")
+        .replace('"right": "invalid"', '"right": "untracked"')
+        .replace('{"drop": null}', '{"accept": null}')
+    )
     assert [one.severity for one in settings.invalid_accepted(view("good", **{"nft.json": text}))] == [Severity.LOW]
 
 

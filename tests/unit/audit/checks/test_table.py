@@ -2,9 +2,9 @@
 
 import pytest
 
-from gateways import found, view
 from conntap.audit.checks import table
 from conntap.audit.finding import Severity
+from gateways import found, view
 
 LISTENER = "sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode\n0 12 812 00000007 0 0 0 2 0 1\n"
 

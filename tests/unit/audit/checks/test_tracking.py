@@ -1,7 +1,7 @@
 """Untracked packets, zones, and what is not understood (A018 to A020)."""
 
-from gateways import found, rules, view
 from conntap.audit.checks import tracking
+from gateways import found, rules, view
 
 
 def test_untracked_packets_from_outside():
@@ -31,7 +31,8 @@ def test_half_of_a_rule_set_is_told_and_nothing_else_claimed():
 
 def test_a_match_that_is_not_known_is_told_with_its_rule():
     text = rules("good").replace(
-        '{"match": {"op": "==", "left": {"ct": {"key": "helper"}}, "right": "ftp"}}', '{"xt": {"type": "match", "name": "bpf"}}'
+        '{"match": {"op": "==", "left": {"ct": {"key": "helper"}}, "right": "ftp"}}',
+        '{"xt": {"type": "match", "name": "bpf"}}',
     )
     assert text != rules("good")
     told = list(tracking.not_understood(view("good", **{"nft.json": text})))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from conntap.rules.iptables_words import Group, Option
     from conntap.rules.model import Value
 
+    Reads = Callable[[Option, Group, str, int], list[Condition]]
+
 __all__ = ["conditions", "number", "ports"]
 
 #: Some packets fit and others of equal look do not.
@@ -46,6 +48,11 @@ STATUSES: Final = {
     "SNAT": "snat",
     "DNAT": "dnat",
 }
+#: Options that belong to no match.
+GENERAL: Final = {
+    *("-p", "--protocol", "--proto", "-s", "--source", "--src", "-d", "--destination", "--dst"),
+    *("-i", "--in-interface", "-o", "--out-interface", "-c", "--set-counters", "-f", "--fragment"),
+}
 SERVICES: Final = {"ftp": 21, "ssh": 22, "domain": 53, "tftp": 69, "http": 80, "https": 443, "sip": 5060}
 
 
@@ -55,21 +62,24 @@ class UnknownError(Exception):
 
 def conditions(group: Group, nfproto: int) -> list[Condition]:
     """The conditions of one match, or of what stands before all of them."""
-    if group.name == "comment":
-        return []
-    if group.name in CHANCE:
-        return [Condition((), chance=True, text=group.text)]
-    reads = MATCHES.get(group.name)
-    if reads is None:
-        return [Condition((), text=group.text)]
     found: list[Condition] = []
-    for option in group.options:
-        text = " ".join([*(["!"] if option.negated else []), option.name, *option.values])
-        try:
-            found += reads(option, group, text, nfproto)
-        except (UnknownError, ValueError):
-            found.append(Condition((), text=text))
-    return found
+    own = [option for option in group.options if option.name not in GENERAL]
+    for option in (option for option in group.options if option.name in GENERAL):  # they may stand anywhere
+        found += _asked(general, option, group, nfproto)
+    reads = MATCHES.get(group.name)
+    if group.name == "comment" or (not group.name and not own):
+        return found
+    if reads is None:
+        return [*found, Condition((), chance=group.name in CHANCE, text=group.text)]
+    return [*found, *(one for option in own for one in _asked(reads, option, group, nfproto))]
+
+
+def _asked(reads: Reads, option: Option, group: Group, nfproto: int) -> list[Condition]:
+    text = " ".join([*(["!"] if option.negated else []), option.name, *option.values])
+    try:
+        return reads(option, group, text, nfproto)
+    except (UnknownError, ValueError):
+        return [Condition((), text=text)]
 
 
 def one(field: str, values: tuple[Value, ...], option: Option, text: str, mask: int | None = None) -> list[Condition]:
@@ -297,7 +307,7 @@ def named_set(option: Option, group: Group, text: str, nfproto: int) -> list[Con
     return [Condition(fields[:1], (), option.negated, grows=True, text=text)]
 
 
-MATCHES: Final[dict[str, Callable[[Option, Group, str, int], list[Condition]]]] = {
+MATCHES: Final[dict[str, Reads]] = {
     "": general,
     **dict.fromkeys(("tcp", "udp", "udplite", "sctp", "dccp"), transport),
     "multiport": multiport,

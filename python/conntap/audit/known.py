@@ -1,7 +1,8 @@
 """What each helper of the kernel expects, and who may use it: the table on which an audit's sentences stand.
 
-An expectation has a source (the master's other end, any host of a subnet, or anybody), a destination and a port that the payload names.
-Where a module parameter makes the source wider it is named. Sources: `net/netfilter/nf_conntrack_*.c` of Linux 6.18; each row says the function.
+An expectation has a source (the master's other end, any host of a subnet, or anybody), a destination and a port that
+the payload names. Where a module parameter makes the source wider it is named. Sources:
+`net/netfilter/nf_conntrack_*.c` of Linux 6.18; each row says the function.
 """
 
 from __future__ import annotations
@@ -29,10 +30,92 @@ NONE: Final = Span(0, 65535)
 
 #: Ports to which browsers make no connection ("bad ports" of the Fetch standard, section 2.9, November 2024).
 BROWSERS_REFUSE: Final = frozenset(
-    (0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109)
-    + (110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530)
-    + (531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190)
-    + (5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080)
+    int(port)
+    for port in [
+        "0",
+        "1",
+        "7",
+        "9",
+        "11",
+        "13",
+        "15",
+        "17",
+        "19",
+        "20",
+        "21",
+        "22",
+        "23",
+        "25",
+        "37",
+        "42",
+        "43",
+        "53",
+        "69",
+        "77",
+        "79",
+        "87",
+        "95",
+        "101",
+        "102",
+        "103",
+        "104",
+        "109",
+        "110",
+        "111",
+        "113",
+        "115",
+        "117",
+        "119",
+        "123",
+        "135",
+        "137",
+        "139",
+        "143",
+        "161",
+        "179",
+        "389",
+        "427",
+        "465",
+        "512",
+        "513",
+        "514",
+        "515",
+        "526",
+        "530",
+        "531",
+        "532",
+        "540",
+        "548",
+        "554",
+        "556",
+        "563",
+        "587",
+        "601",
+        "636",
+        "989",
+        "990",
+        "993",
+        "995",
+        "1719",
+        "1720",
+        "1723",
+        "2049",
+        "3659",
+        "4045",
+        "4190",
+        "5060",
+        "5061",
+        "6000",
+        "6566",
+        "6665",
+        "6666",
+        "6667",
+        "6668",
+        "6669",
+        "6679",
+        "6697",
+        "10080",
+    ]
 )
 
 
@@ -130,18 +213,36 @@ LOOSE: Final = Loosening(
     "nf_conntrack_ftp", "loose", "1", "0", False, "a server or client may announce a third host's address (FTP bounce)"
 )
 DIRECT_MEDIA: Final = Loosening(
-    "nf_conntrack_sip", "sip_direct_media", "0", "1", True, "media may come from any host, to any address that a message names"
+    "nf_conntrack_sip",
+    "sip_direct_media",
+    "0",
+    "1",
+    True,
+    "media may come from any host, to any address that a message names",
 )
 DIRECT_SIGNALLING: Final = Loosening(
-    "nf_conntrack_sip", "sip_direct_signalling", "0", "1", True, "calls may come from any host, not from the registrar alone"
+    "nf_conntrack_sip",
+    "sip_direct_signalling",
+    "0",
+    "1",
+    True,
+    "calls may come from any host, not from the registrar alone",
 )
 GKROUTED: Final = Loosening(
     "nf_conntrack_h323", "gkrouted_only", "0", "1", True, "calls may come from any host, not from the gatekeeper alone"
 )
 FORWARDED: Final = Loosening(
-    "nf_conntrack_h323", "callforward_filter", "0", "1", False, "a forwarded call is expected also between hosts of the same side"
+    "nf_conntrack_h323",
+    "callforward_filter",
+    "0",
+    "1",
+    False,
+    "a forwarded call is expected also between hosts of the same side",
 )
 
+SIP_CALL: Final = "process_register_request() of nf_conntrack_sip.c"
+SIP_MEDIA: Final = "set_expected_rtp_rtcp() of nf_conntrack_sip.c"
+RRQ: Final = "process_rrq() of nf_conntrack_h323_main.c"
 MEDIA: Final = "expect_rtp_rtcp() of nf_conntrack_h323_main.c"
 
 #: All helpers of the kernel, by the name that rules use.
@@ -168,8 +269,8 @@ HELPERS: Final = {
         Helper(
             "sip", "sip", (UDP, TCP), (4, 6), 5060,
             (
-                Expected("call", UDP, "client", HIGH, 180, "peer", "process_register_request() of nf_conntrack_sip.c", DIRECT_SIGNALLING),
-                Expected("media", UDP, "both", HIGH, 180, "peer", "set_expected_rtp_rtcp() of nf_conntrack_sip.c", DIRECT_MEDIA),
+                Expected("call", UDP, "client", HIGH, 180, "peer", SIP_CALL, DIRECT_SIGNALLING),
+                Expected("media", UDP, "both", HIGH, 180, "peer", SIP_MEDIA, DIRECT_MEDIA),
             ),
             text=True, loosened=(DIRECT_MEDIA, DIRECT_SIGNALLING),
         ),
@@ -195,7 +296,7 @@ HELPERS: Final = {
         ),
         Helper(
             "RAS", "h323", (UDP,), (4, 6), 1719,
-            (Expected("call", TCP, "client", NAMED, 240, "peer", "process_rrq() of nf_conntrack_h323_main.c", GKROUTED),),
+            (Expected("call", TCP, "client", NAMED, 240, "peer", RRQ, GKROUTED),),
             loosened=(GKROUTED,),
         ),
         Helper(

@@ -1,4 +1,7 @@
-"""Which interfaces lead inside and which outside: as told, or guessed from routes, NAT, addresses and names; and how it was guessed."""
+"""Which interfaces lead inside and which outside: as told, or guessed from routes, NAT, addresses and names.
+
+How it was guessed is always said.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,38 @@ __all__ = ["STRANGER", "Sides", "find_sides", "names_in_rules"]
 STRANGER: Final = {4: int(ipaddress.ip_address("203.0.113.99")), 6: int(ipaddress.ip_address("2001:db8:ffff::99"))}
 #: Host number of the inside host that is asked about, within its network.
 HOST: Final = 8
-OUTSIDE_WORDS: Final = ("wan", "ppp", "outside", "ext", "internet", "inet", "uplink", "red", "pub", "dsl", "wwan", "upstream")
-INSIDE_WORDS: Final = ("lan", "inside", "int", "green", "br", "home", "office", "guest", "dmz", "vlan", "docker", "virbr", "priv")
+OUTSIDE_WORDS: Final = (
+    "wan",
+    "ppp",
+    "outside",
+    "ext",
+    "internet",
+    "inet",
+    "uplink",
+    "red",
+    "pub",
+    "dsl",
+    "wwan",
+    "upstream",
+)
+INSIDE_WORDS: Final = (
+    "lan",
+    "inside",
+    "int",
+    "green",
+    "br",
+    "home",
+    "office",
+    "guest",
+    "dmz",
+    "vlan",
+    "docker",
+    "virbr",
+    "priv",
+)
 #: What stands for an interface where rules name none: no rule asks for it.
+#: A host inside where nothing is known of its network: an address that rules hardly name.
+SOMEBODY: Final = {4: int(ipaddress.ip_address("192.168.213.8")), 6: int(ipaddress.ip_address("2001:db8:213::8"))}
 NAMELESS: Final = {"inside": "inside0", "outside": "outside0"}
 
 
@@ -51,19 +83,21 @@ class Sides:
                 return str(network)
         return ""
 
-    def host(self, interface: str, nfproto: int) -> int | None:
-        """The address of a host behind an interface, as an integer; None where no network is known."""
+    def host(self, interface: str, nfproto: int) -> int:
+        """The address of a host behind an interface, as an integer; where no network is known one that is made up."""
         if text := self.network(interface, nfproto):
             network = ipaddress.ip_network(text)
             return int(network.network_address) + min(HOST, network.num_addresses - 1)
-        return None
+        return SOMEBODY[nfproto]
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """(outside, inside), each with each."""
         return ((out, into) for out in self.outside for into in self.inside)
 
 
-def find_sides(gateway: Gateway, *, inside: Sequence[str] = (), outside: Sequence[str] = (), inside_net: Sequence[str] = ()) -> Sides:
+def find_sides(
+    gateway: Gateway, *, inside: Sequence[str] = (), outside: Sequence[str] = (), inside_net: Sequence[str] = ()
+) -> Sides:
     """Find the sides of a gateway.
 
     Args:

@@ -1,17 +1,18 @@
-"""What all checks look at: the gateway, its sides, the helpers it assigns, and questions to its rules, each asked once."""
+"""What all checks look at: the gateway, its sides, the helpers it assigns; questions to its rules, each asked once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from conntap.audit.assigned import Assignment, assignments_of
 from conntap.audit.known import HELPERS
-from conntap.audit.sides import STRANGER
+from conntap.audit.sides import STRANGER, words
 from conntap.rules.follow import follow
 from conntap.rules.model import Span, Translate
 from conntap.rules.packet import Asked
+from conntap.rules.spans import union
 
 if TYPE_CHECKING:
     from conntap.audit.known import Expected, Helper
@@ -30,6 +31,8 @@ NOWHERE: Final = "conntap-nowhere"
 PORTS: Final = (Span(1, 65535),)
 #: So many pairs of interfaces are asked about; the audit says when there are more.
 PAIRS: Final = 16
+#: So many hosts of which rules on RELATED speak are asked about.
+HOSTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class View:
         """Follow a packet through the rules."""
         key = replace_key(asked)
         if key not in self.cache:
-            self.cache[key] = follow(self.gateway.rules, asked)
+            self.cache[key] = at_worst(follow(self.gateway.rules, asked))
         return self.cache[key]
 
     @cached_property
@@ -103,6 +106,40 @@ class View:
             for one in rule.statements
         )
 
+    @cached_property
+    def forwarded(self) -> tuple[Span, ...]:
+        """Ports to which destinations are translated: rules of the forward chain see those."""
+        return tuple(
+            dict.fromkeys(
+                one.ports
+                for chain in self.gateway.rules.chains.values()
+                if chain.hook in ("prerouting", "")
+                for rule in chain.rules
+                for one in rule.statements
+                if isinstance(one, Translate) and one.kind == "dnat" and one.ports is not None
+            )
+        )
+
+    def hosts(self, inside: str, nfproto: int) -> tuple[int, ...]:
+        """Hosts inside that are asked about: one that no rule knows, and those of which rules on RELATED speak."""
+        return tuple(dict.fromkeys((self.sides.host(inside, nfproto), *self.spoken_of[nfproto])))
+
+    @cached_property
+    def spoken_of(self) -> dict[int, tuple[int, ...]]:
+        """Destinations, by family, that rules name which ask for RELATED."""
+        found: dict[int, dict[int, None]] = {4: {}, 6: {}}
+        for chain in self.gateway.rules.chains.values():
+            for rule in chain.rules:
+                if "related" not in words(rule, "ct_state"):
+                    continue
+                for condition in rule.conditions:
+                    if condition.fields == ("daddr",) and not condition.negated:
+                        for row in condition.rows:
+                            for value in row[0]:
+                                if isinstance(value, Span):
+                                    found[6 if value.last >= 1 << 32 else 4][value.first] = None
+        return {nfproto: tuple(hosts)[:HOSTS] for nfproto, hosts in found.items()}
+
     def packet(
         self,
         iif: str | None,
@@ -115,12 +152,18 @@ class View:
         hook: str = "forward",
         ports: tuple[Span, ...] = PORTS,
         addresses: bool = True,
+        host: int | None = None,
+        whichever: bool = False,
     ) -> Answer:
-        """Ask about a packet that comes in by `iif` and leaves by `oif`; from outside it is a stranger's."""
+        """Ask about a packet that comes in by `iif` and leaves by `oif`, to `host` inside; from outside a stranger's.
+
+        Without `addresses` nothing is said of them; `whichever` says nothing of the destination alone.
+        """
         saddr = daddr = None
         if addresses:
             saddr = STRANGER[nfproto] if iif in self.sides.outside else self.sides.host(iif or "", nfproto)
-            daddr = STRANGER[nfproto] if oif in self.sides.outside else self.sides.host(oif or "", nfproto)
+            daddr = STRANGER[nfproto] if oif in self.sides.outside else host or self.sides.host(oif or "", nfproto)
+            daddr = None if whichever else daddr
         status: set[str] = set()
         if state == "related":
             status.add("expected")
@@ -156,9 +199,19 @@ class View:
         if not one.fits(iif, nfproto) or (known is not None and nfproto not in known.nfprotos):
             return False
         protocols = (one.l4proto,) if one.l4proto else (known.l4protos if known else (6, 17))
-        ports = one.ports or PORTS
+        ports = (*one.ports, *self.forwarded) if one.ports else PORTS
         for l4proto in protocols:
-            answer = self.packet(iif, oif, nfproto=nfproto, l4proto=l4proto, state="new", ports=ports)
+            # Which host inside, and which server outside, does not matter; a stranger is one that no rule knows.
+            answer = self.packet(
+                iif,
+                oif,
+                nfproto=nfproto,
+                l4proto=l4proto,
+                state="new",
+                ports=ports,
+                addresses=iif in self.sides.outside,
+                whichever=True,
+            )
             if answer.accepted or answer.unsure:
                 return True
         return False
@@ -181,17 +234,28 @@ class View:
         """What the expectations of a helper let in from `outside` to `inside`."""
         found: list[Opening] = []
         for expected in known.inward():
-            answer = self.packet(
-                outside, inside, nfproto=nfproto, l4proto=expected.l4proto, state="related", helper=known.name, ports=(expected.ports,)
-            )
-            ports, unsure = answer.accepted, answer.unsure
-            if not (self.nat and nfproto == 4):
-                # Without NAT a stranger may address the host: what is open to anybody is not the helper's doing.
-                new = self.packet(outside, inside, nfproto=nfproto, l4proto=expected.l4proto, state="new", ports=(expected.ports,))
-                ports, unsure = less(ports, new.accepted), less(unsure, new.accepted)
-            wild = expected.wild(self.gateway)
-            if ports or unsure:
-                found.append(Opening(known, expected, one, nfproto, outside, inside, wild, ports, unsure, answer))
+            for host in self.hosts(inside, nfproto):
+                related, new = (
+                    self.packet(
+                        outside,
+                        inside,
+                        nfproto=nfproto,
+                        l4proto=expected.l4proto,
+                        state=state,
+                        helper=known.name if state == "related" else "",
+                        ports=(expected.ports,),
+                        host=host,
+                    )
+                    for state in ("related", "new")
+                )
+                ports, unsure = related.accepted, related.unsure
+                if not (self.nat and nfproto == 4):
+                    # Without NAT a stranger may address the host: what is open to anybody is not the helper's doing.
+                    ports, unsure = less(ports, new.accepted), less(unsure, new.accepted)
+                wild = expected.wild(self.gateway)
+                if ports or unsure:
+                    found.append(Opening(known, expected, one, nfproto, outside, inside, wild, ports, unsure, related))
+                    break
         return found
 
 
@@ -201,6 +265,24 @@ def replace_key(asked: Asked) -> tuple[object, ...]:
         asked.hook, asked.nfproto, asked.iifname, asked.oifname, asked.saddr, asked.daddr, asked.l4proto, asked.sport,
         asked.dports, asked.ct_state, asked.ct_helper, asked.ct_status, tuple(sorted(asked.more.items())),
     )  # fmt: skip
+
+
+def at_worst(answer: Answer) -> Answer:
+    """Where only a limit or the like makes it unsure, some packets pass: who is dropped comes again."""
+    steps = [step for step in answer.steps if step.verdict == "unsure"]
+    if not answer.unsure or not steps or not all(by_chance(step.rule) for step in steps):
+        return answer
+    return replace(answer, accepted=union((*answer.accepted, *answer.unsure)), unsure=(), reasons=())
+
+
+def by_chance(rule: Rule | None) -> bool:
+    """A rule that fits some packets of equal look and not others, and is understood apart from that."""
+    return (
+        rule is not None
+        and any(one.chance for one in rule.conditions)
+        and all(one.fields or one.chance for one in rule.conditions)
+        and not any(one.grows for one in rule.conditions)
+    )
 
 
 def less(spans: tuple[Span, ...], taken: tuple[Span, ...]) -> tuple[Span, ...]:

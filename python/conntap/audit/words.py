@@ -35,9 +35,9 @@ def listed(words: Iterable[str], last: str = "and") -> str:
 
 def trigger(one: Assignment) -> str:
     """What the host does that opens it."""
-    where = "one of the servers it is assigned for" if one.servers else "anywhere"
+    where = "of such a server" if one.servers else "anywhere"
     port = f"port {one.open_ports}" if one.ports else "any port"
-    return f"once that host opens a connection to {port} {'of ' if one.servers else ''}{where}"
+    return f"once that host opens a connection to {port} {where}"
 
 
 def who(opening: Opening) -> str:
@@ -47,8 +47,8 @@ def who(opening: Opening) -> str:
     if opening.expected.source == "subnet":
         return "any host of the subnet that was asked"
     if opening.assignment.servers:
-        return f"the {opening.helper.name} server that it contacted"
-    return f"any {opening.helper.name} server that it was made to contact"
+        return f"the {opening.helper.name} server that it is assigned for"
+    return f"any {opening.helper.name} server that a host inside is made to contact"
 
 
 def where(opening: Opening, view: View) -> str:

@@ -56,6 +56,11 @@ def doctor(
     if log_invalid is not None or restore:
         from conntap.cli import doctor_log
 
+        if whole or only:
+            raise click.UsageError(
+                "--all and --only go with the whole examination, not with --log-invalid or --restore"
+            )
+
         if restore:
             doctor_log.put_back(io, netns)
         if log_invalid is not None:

@@ -67,6 +67,7 @@ def of_expectations(ct: Any, where: str, netns: str | None, limit: int) -> tuple
 def of_flows(ct: Any, where: str, netns: str | None, limit: int) -> tuple[list[Told], int]:
     """Tell the first *limit*; and how many match."""
     from conntap.explain.live_flow import tell_flow
+    from conntap.explain.live_table import masters_of
     from conntap.explain.live_words import key_of
 
     rows: list[_core.Flow] = []
@@ -77,13 +78,12 @@ def of_flows(ct: Any, where: str, netns: str | None, limit: int) -> tuple[list[T
             rows.append(row)
     if not rows:
         return [], 0
-    # Masters and children: the relations are in the table alone, and only of those that have a master.
-    wanted = {key_of(row.original) for row in rows} | {key_of(row.master) for row in rows if row.master is not None}
-    near: dict[tuple[object, ...], _core.Flow] = {}
-    for row in ct.flows():
-        key = key_of(row.original)
-        if key in wanted or (row.master is not None and key_of(row.master) in wanted):
-            near[key] = row
+    # Masters are asked for; children are found among the related ones, which the kernel picks out of its table.
+    near = masters_of(ct, [row for row in rows if row.master is not None])
+    wanted = {key_of(row.original) for row in rows}
+    for row in ct.flows("related"):
+        if row.master is not None and key_of(row.master) in wanted:
+            near[key_of(row.original)] = row
     live = tables(ct, netns, near, list(ct.expectations()))
     return [tell_flow(row, live) for row in rows], found
 

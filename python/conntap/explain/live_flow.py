@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from conntap.explain import live_words as words
 from conntap.explain.live_master import assigned_line, setting_line, state_line
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from conntap.explain.live_table import Live
 
 __all__ = ["tell_flow"]
+
+#: Children and expectations told in text; in JSON all of them.
+MOST: Final = 10
 
 
 def tell_flow(flow: _core.Flow, live: Live) -> Told:
@@ -41,10 +44,14 @@ def tell_flow(flow: _core.Flow, live: Live) -> Told:
         inherited = " and has inherited its NAT" if nat and master is not None and words.translation(master) else ""
         lines.append(("master", f"it was expected by {words.arrow(flow.master)}{gone}{inherited}"))
     children = live.children(flow)
-    lines += [("child", f"{words.arrow(child.original)}, {state_line(child, live)}") for child in children]
+    lines += [("child", f"{words.arrow(child.original)}, {state_line(child, live)}") for child in children[:MOST]]
+    if len(children) > MOST:
+        lines.append(("child", f"… and {len(children) - MOST:,} more"))
     data["children"] = [json.loads(child.json()) for child in children]
     waiting = live.expected_by(flow)
-    lines += [("expects", expectation.explain()) for expectation in waiting]
+    lines += [("expects", expectation.explain()) for expectation in waiting[:MOST]]
+    if len(waiting) > MOST:
+        lines.append(("expects", f"… and {len(waiting) - MOST:,} more"))
     data["expectations"] = [json.loads(expectation.json()) for expectation in waiting]
 
     ends = what_ends(

@@ -9,13 +9,13 @@ from conntap.errors import KernelError
 from conntap.explain.live_words import key_of, lookup_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from conntap import _core
     from conntap.gateway.state import Gateway
     from conntap.kernel import Conntrack
 
-__all__ = ["Live", "Told", "gateway_of"]
+__all__ = ["Live", "Told", "gateway_of", "masters_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +68,17 @@ class Live:
         return [one for one in self.expectations if key_of(one.master) == key]
 
 
-def masters_of(ct: Conntrack, expectations: list[_core.Expectation]) -> dict[tuple[object, ...], _core.Flow]:
+def masters_of(ct: Conntrack, rows: Sequence[_core.Expectation | _core.Flow]) -> dict[tuple[object, ...], _core.Flow]:
     """Look up the masters, one question each: the flow table may hold millions."""
     found: dict[tuple[object, ...], _core.Flow] = {}
-    for expectation in expectations:
-        key = key_of(expectation.master)
-        if key in found:
+    for row in rows:
+        master = row.master
+        if master is None or (key := key_of(master)) in found:
             continue
         try:
-            found[key] = ct.get(**lookup_fields(expectation.master, expectation.master.zone))
+            found[key] = ct.get(**lookup_fields(master, master.zone))
         except KernelError:
-            continue  # gone since the expectation was read
+            continue  # gone since the row was read
     return found
 
 

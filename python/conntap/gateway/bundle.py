@@ -1,7 +1,7 @@
 """A gateway in one file: a tar of its texts, to be audited elsewhere.
 
-`README` in it says what it holds and that addresses are in it: none is left out, for the audit needs them. Reading trusts nothing: only plain files
-with the names of `TEXTS` are taken, and no more bytes than such a text can have.
+`README` in it says what it holds and that addresses are in it: none is left out, for the audit needs them. Reading
+trusts nothing: only plain files with the names of `TEXTS` are taken, and no more bytes than such a text can have.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ MISSING: Final = "missing"
 README: Final = "README"
 
 ABOUT: Final = """What `conntap audit --collect` read of a gateway; `conntap audit FILE` audits it anywhere.
-It holds the rule sets with all their addresses, interfaces, routes, kernel settings and module parameters. No traffic, no connections.
+It holds the rule sets with all their addresses, interfaces, routes, kernel settings and module parameters.
+No traffic, no connections.
 
 {texts}
 {missing}"""

@@ -35,6 +35,7 @@ def read_files(
     """
     texts: dict[str, str] = {}
     missing: dict[str, str] = {}
+    sources: dict[str, str] = {}
     for path in paths:
         data = read(path)
         if is_bundle(data[:512]):
@@ -52,9 +53,11 @@ def read_files(
                     "rules of nft are read as JSON: nft -j list ruleset",
                 )
             add(texts, kind, text, path)
+            sources[kind] = os.fspath(path)
     for name, path in (named or {}).items():
         add(texts, name, read(path).decode(errors="replace"), path)
-    return Gateway(texts, {name: why for name, why in missing.items() if name not in texts})
+        sources[name] = os.fspath(path)
+    return Gateway(texts, {name: why for name, why in missing.items() if name not in texts}, sources)
 
 
 def read(path: str | os.PathLike[str]) -> bytes:
@@ -73,7 +76,10 @@ def add(texts: dict[str, str], name: str, text: str, path: str | os.PathLike[str
 
 
 def kind_of(text: str, name: str = "") -> str:
-    """What a text is, by what it holds ("" where that cannot be told); the file's name only parts IPv4 and IPv6 of iptables-save."""
+    """What a text is, by what it holds; "" where that cannot be told.
+
+    The file's name only parts IPv4 and IPv6 of iptables-save.
+    """
     head = text[:HEAD].lstrip()
     lines = [line.strip() for line in head.splitlines() if line.strip()]
     if head.startswith(("{", "[")):
@@ -88,13 +94,19 @@ def kind_of(text: str, name: str = "") -> str:
         six = "ip6tables" in head or "ip6tables" in name or "icmp6" in head or "ipv6-icmp" in head
         return "ip6tables-save" if six else "iptables-save"
     settings = [line for line in lines if not line.startswith(("#", ";"))]
-    if not settings or not all("=" in line for line in settings[:-1] or settings):
-        return (
-            "modules"
-            if settings and all(len(line.split()) >= 4 and line.split()[1].isdecimal() for line in settings[:-1])
-            else ""
-        )
-    names = [line.partition("=")[0].strip() for line in settings]
+    # The last line of what was looked at may be cut.
+    whole = settings[:-1] or settings
+    if whole and all(is_module(line) for line in whole):
+        return "modules"
+    if not whole or not all("=" in line for line in whole):
+        return ""
+    names = [line.partition("=")[0].strip() for line in whole]
     if any(one.startswith(("nf_", "xt_", "nfnetlink", "ip_")) for one in names):
         return "parameters"
-    return "sysctl" if all("." in one or "/" in one for one in names[:-1] or names) else ""
+    return "sysctl" if all("." in one or "/" in one for one in names) else ""
+
+
+def is_module(line: str) -> bool:
+    """A line of /proc/modules: a name, a size, how often it is used, by whom."""
+    words = line.split()
+    return len(words) >= 4 and words[1].isdecimal() and words[2].isdecimal()

@@ -1,8 +1,8 @@
 """A running gateway: what its programs and /proc tell. Nothing is ever changed: programs are only asked to list.
 
-nft, ip and iptables-save are run inside the namespace by a small child that enters it; settings are read as a process in it reads them.
-`iptables-save` is asked only where it is installed. Where it is the variant that writes nft rules its tables are in nft's listing, too:
-`rulesets.py` takes each rule once.
+nft, ip and iptables-save are run inside the namespace by a small child that enters it; settings are read as a process
+in it reads them. `iptables-save` is asked only where it is installed. Where it is the variant that writes nft rules its
+tables are in nft's listing, too: `rulesets.py` takes each rule once.
 """
 
 from __future__ import annotations
@@ -48,7 +48,11 @@ SYSTEM_PATH: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/b
 PATIENCE_SECONDS: Final = 30.0
 
 #: The child that enters a namespace and becomes the program: a namespace belongs to a thread, and this one is its own.
-ENTER: Final = "import ctypes,os,sys;f=os.open(sys.argv[1],0);r=ctypes.CDLL(None,use_errno=True).setns(f,0x40000000);r and sys.exit(126);os.execv(sys.argv[2],sys.argv[2:])"
+ENTER: Final = (
+    "import ctypes,os,sys;"
+    "ctypes.CDLL(None).setns(os.open(sys.argv[1],0),0x40000000) and sys.exit(126);"
+    "os.execv(sys.argv[2],sys.argv[2:])"
+)
 
 
 def read_live(netns: NetNs = None) -> Gateway:

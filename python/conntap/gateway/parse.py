@@ -1,4 +1,7 @@
-"""The small texts of a gateway: settings, modules, addresses, routes, listeners. What does not parse gives nothing: nothing is made up."""
+"""The small texts of a gateway: settings, modules, addresses, routes, listeners.
+
+What does not parse gives nothing: nothing is made up.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +105,9 @@ def routes(text: str, nfproto: int) -> tuple[Route, ...]:
         if not isinstance(to, str) or one.get("type", "unicast") != "unicast":
             continue
         hops = cast("list[Any]", one.get("nexthops") or [])
-        devices = [device] if isinstance(device, str) else [hop.get("dev") for hop in hops if isinstance(hop, dict)]
+        devices: list[Any] = [device] if isinstance(device, str) else []
+        if not devices:
+            devices = [cast("dict[str, Any]", hop).get("dev") for hop in hops if isinstance(hop, dict)]
         family = 6 if ":" in to or ":" in str(one.get("gateway", "")) else nfproto
         found += [Route(to, str(name), str(one.get("table", "main")), family) for name in devices if name]
     return tuple(found)

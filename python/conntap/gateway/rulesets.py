@@ -1,8 +1,9 @@
 """All rules of a gateway, each once, where nft and iptables stand side by side.
 
-Where iptables writes its rules as nft rules, `nft -j list ruleset` has them too, and tells less of them (its matches are "xt"). The rules are then
-taken from iptables-save: a table that nft lists in the families ip and ip6, with a name and chains of iptables, is left out when iptables-save has a
-table of that name with the same chains and as many rules in each. Anything else is kept from both: twice is better than never.
+Where iptables writes its rules as nft rules, `nft -j list ruleset` has them too, and tells less of them (its matches
+are "xt"). The rules are then taken from iptables-save: a table that nft lists in the families ip and ip6, with a name
+and chains of iptables, is left out when iptables-save has a table of that name with the same chains and as many rules
+in each. Anything else is kept from both: twice is better than never.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def read_rules(texts: Mapping[str, str], missing: Mapping[str, str]) -> RuleSet:
         texts: of a gateway.
         missing: why others could not be had; of nft and of programs that failed that is a fault of the rule set.
     """
+
     tables = RuleSet()
     for name, nfproto in (("iptables-save", 4), ("ip6tables-save", 6)):
         if text := texts.get(name, ""):

@@ -48,14 +48,19 @@ class Gateway:
     """What is known of a gateway.
 
     Attributes:
-        texts: by name: "nft.json" (nft -j list ruleset), "iptables-save", "ip6tables-save", "sysctl" (lines `name = value`), "uname" (release),
-            "modules" (/proc/modules), "parameters" (lines `module.parameter = value`), "addresses.json" (ip -j addr), "routes.json" and "routes6.json"
-            (ip -j route show table all), "proc/net/netlink", "proc/net/stat/nf_conntrack", "proc/net/netfilter/nf_log".
+        texts: by name, see `TEXTS`.
         missing: name of a text → why it could not be had.
+        files: name of a text → file it was read from; none where it was read live or from a bundle.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict[str, str])
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def rulesets(self) -> tuple[str, ...]:
+        """Names of the rule sets that were had, though they may be empty."""
+        return tuple(name for name in ("nft.json", "iptables-save", "ip6tables-save") if name in self.texts)
 
     @cached_property
     def rules(self) -> RuleSet:

@@ -1,7 +1,7 @@
 """What is known of the packet that is asked about, field by field.
 
-Source: net/netfilter/nft_ct.c (nft_ct_get_eval: without an entry the state is "invalid" and every other field is absent;
-without a master there is no helper), nft_meta.c, nft_fib.c.
+Source: net/netfilter/nft_ct.c (nft_ct_get_eval: without an entry the state is "invalid" and every other field is
+absent; without a master there is no helper), nft_meta.c, nft_fib.c.
 """
 
 from __future__ import annotations

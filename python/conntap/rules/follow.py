@@ -1,8 +1,10 @@
 """A packet goes through a rule set: base chains by priority, rules, jumps, maps; for all destination ports at once.
 
-Where a rule cannot be told, the packet goes both ways: a port is `unsure` only if it ends as accepted on one way and as dropped on another.
+Where a rule cannot be told, the packet goes both ways: a port is `unsure` only if it ends as accepted on one way and
+as dropped on another.
 
-Source: net/netfilter/nf_tables_core.c (nft_do_chain), net/netfilter/core.c (nf_hook_slow): an accept ends the base chain alone.
+Source: net/netfilter/nf_tables_core.c (nft_do_chain), net/netfilter/core.c (nf_hook_slow): an accept ends the base
+chain alone.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from conntap.rules.facts import World
 from conntap.rules.index import Indexed
-from conntap.rules.model import Change, Unread, VerdictMap
+from conntap.rules.model import Change, Condition, Unread, VerdictMap
 from conntap.rules.packet import Answer, Step
 from conntap.rules.reasons import why
 from conntap.rules.spans import bits_of, spans_of, union
@@ -21,11 +23,11 @@ from conntap.rules.walk import TooManyWaysError, Walk
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from conntap.rules.model import Condition, Hook, RuleSet
+    from conntap.rules.model import Hook, RuleSet
     from conntap.rules.packet import Asked
     from conntap.rules.walk import Event
 
-__all__ = ["follow"]
+__all__ = ["follow", "indexed"]
 
 #: Hooks that a packet has met before, where marks may have been set.
 BEFORE: Final[dict[Hook, Hook]] = {"input": "prerouting", "forward": "prerouting"}
@@ -37,7 +39,7 @@ FAMILIES: Final = {4: ("inet", "ip"), 6: ("inet", "ip6")}
 def follow(rules: RuleSet, asked: Asked) -> Answer:
     """What becomes of a packet at a hook."""
     ports = bits_of(union(asked.dports))
-    walk = Walk(lambda key: _indexed(rules, key), asked)
+    walk = Walk(lambda key: indexed(rules, key), asked)
     try:
         passed, dropped = walk.through(rules.base(asked.hook, asked.nfproto), _worlds(rules, asked, ports))
     except TooManyWaysError as error:
@@ -78,7 +80,7 @@ def _told(events: list[Event], accepted: int, dropped: int, unsure: int) -> tupl
     return tuple(steps.values()), reasons
 
 
-def _indexed(rules: RuleSet, key: tuple[str, str, str, str]) -> Indexed | None:
+def indexed(rules: RuleSet, key: tuple[str, str, str, str]) -> Indexed | None:
     """A chain laid out for following; None: there is no such chain."""
     found = rules.memory.get(key)
     if found is None:
@@ -92,9 +94,7 @@ def _indexed(rules: RuleSet, key: tuple[str, str, str, str]) -> Indexed | None:
 def _worlds(rules: RuleSet, asked: Asked, ports: int) -> dict[World, int]:
     """What earlier hooks may have set, and for which ports."""
     asks, sets = _marks(rules, asked.nfproto)
-    start = World(
-        *(_start(field, asked, field in sets) for field in MARKS),
-    )
+    start = World(_start("mark", asked, sets), _start("ct_mark", asked, sets), _start("ct_zone", asked, sets))
     said = {field: value for field in MARKS if isinstance(value := asked.more.get(field), int)}
     before = BEFORE.get(asked.hook)
     matters = (asks & sets) - set(said)
@@ -105,7 +105,7 @@ def _worlds(rules: RuleSet, asked: Asked, ports: int) -> dict[World, int]:
             for field in matters:
                 start = start.with_value(field, None)
         return {start: ports}
-    earlier = Walk(lambda key: _indexed(rules, key), _as_it_came(asked, before))
+    earlier = Walk(lambda key: indexed(rules, key), _as_it_came(asked, before))
     first = start._replace(changed="dnat" in asked.ct_status)  # addresses and port were others then
     passed, _ = earlier.through(rules.base(before, asked.nfproto), {first: ports})
     found: dict[World, int] = {}
@@ -119,17 +119,17 @@ def _worlds(rules: RuleSet, asked: Asked, ports: int) -> dict[World, int]:
         found[made] = found.get(made, 0) | bits
         seen |= bits
     if ports & ~seen:  # dropped there: nothing is known of what cannot arrive
-        unknown = World(*(said.get(field) for field in MARKS))
+        unknown = World(said.get("mark"), said.get("ct_mark"), said.get("ct_zone"))
         found[unknown] = found.get(unknown, 0) | ports & ~seen
     return found
 
 
-def _start(field: str, asked: Asked, changes: bool) -> int | None:
+def _start(field: str, asked: Asked, sets: frozenset[str]) -> int | None:
     """A mark as the packet brings it: none, unless its connection is older than the packet."""
     said = asked.more.get(field)
     if isinstance(said, int):
         return said
-    return None if field == "ct_mark" and changes and asked.ct_state != "new" else 0
+    return None if field == "ct_mark" and field in sets and asked.ct_state != "new" else 0
 
 
 def _as_it_came(asked: Asked, before: Hook) -> Asked:
@@ -152,7 +152,7 @@ def _marks(rules: RuleSet, nfproto: int) -> tuple[frozenset[str], frozenset[str]
                 for done in rule.statements:
                     if isinstance(done, Change):
                         sets.add(done.field)
-                    elif isinstance(done, VerdictMap):
+                    elif isinstance(done, VerdictMap | Condition):
                         asks.update(done.fields)
                     elif isinstance(done, Unread):
                         sets.update(MARKS)

@@ -1,6 +1,7 @@
-"""Chains laid out so that a packet meets only the rules that could fit it: by field, which rules cannot, as bits of one number.
+"""Chains laid out so that a packet meets only the rules that could fit it: by field, those that cannot, as bits.
 
-Ten thousand rules are asked by many questions that differ in little: what a field's value rules out is worked out once and kept.
+Ten thousand rules are asked by many questions that differ in little: what a field's value rules out is worked out once
+and kept.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from conntap.rules.fits import PORTS, Absent, fits, fits_ports
-from conntap.rules.model import Assign, Verdict
+from conntap.rules.model import Assign, Notrack, Verdict
 from conntap.rules.spans import ALL_PORTS
 
 if TYPE_CHECKING:
@@ -33,15 +34,17 @@ class Indexed:
     Attributes:
         chain: as it was read.
         effects: of each rule, what it does when it fits: the two that decide at once, or anything else.
-        left: of each rule, the conditions that are not on one known field: ports, several fields, not understood.
+        left: of each rule, the conditions that are not on one field: ports, several fields.
+        noted: rules that assign a helper or say that a packet is not tracked.
     """
 
-    __slots__ = ("_acting", "_all", "_answers", "_by_field", "_ports", "_unclear", "chain", "effects", "left")
+    __slots__ = ("_acting", "_answers", "_by_field", "_ports", "_unclear", "chain", "effects", "left", "noted")
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
         self.effects: list[Effect] = []
         self.left: list[tuple[Condition, ...]] = []
+        self.noted: set[int] = set()
         self._by_field: dict[str, dict[Condition, list[int]]] = {}
         self._ports: dict[Condition, list[int]] = {}
         self._answers: dict[object, tuple[int, int]] = {}
@@ -49,24 +52,27 @@ class Indexed:
         unclear: list[int] = []
         for at, rule in enumerate(chain.rules):
             self.effects.append(_effect(rule))
-            if _acts(rule):
+            if any(isinstance(done, Assign | Notrack) for done in rule.statements):
+                self.noted.add(at)
+            if at in self.noted or any(done != Verdict("continue") for done in rule.statements):
                 acting.append(at)
             left: list[Condition] = []
             for condition in rule.conditions:
+                field = condition.fields[0] if len(condition.fields) == 1 else ""
                 if not condition.fields or condition.chance:
                     unclear.append(at)
-                elif len(condition.fields) > 1 or condition.fields[0] in PORTS:
+                elif not field or field in PORTS:
                     left.append(condition)
-                    if condition.fields == ("dport",):
+                    if field == "dport":
                         self._ports.setdefault(condition, []).append(at)
                 else:
-                    self._by_field.setdefault(condition.fields[0], {}).setdefault(condition, []).append(at)
+                    self._by_field.setdefault(field, {}).setdefault(condition, []).append(at)
             self.left.append(tuple(left))
         self._acting = self._bits(acting)
         self._unclear = self._bits(unclear)
 
     def alive(self, known: Callable[[str], Known], ports: int) -> tuple[int, int]:
-        """The rules that a packet to some of *ports* may fit, as bits; and those of them of which one field cannot tell."""
+        """The rules that a packet to some of *ports* may fit, as bits; and those of them that one field cannot tell."""
         dead, unsure = 0, self._unclear
         for field in self._by_field:
             out, maybe = self._told(field, known(field))
@@ -132,11 +138,6 @@ def places(bits: int, start: int) -> Iterator[int]:
 
 def _any_port(field: str) -> Known:
     return 0
-
-
-def _acts(rule: Rule) -> bool:
-    """Whether it can make a difference to where a packet goes."""
-    return any(not isinstance(done, Assign) and done != Verdict("continue") for done in rule.statements)
 
 
 def _effect(rule: Rule) -> Effect:

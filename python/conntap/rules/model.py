@@ -1,7 +1,7 @@
 """A rule set as packets meet it: base chains in order, rules, conditions, verdicts; whoever wrote it.
 
-Readers (`nft.py`, `iptables.py`) make it, `follow.py` lets a packet go through it. What a reader does not understand stays
-in it as a condition or a statement that says so: nothing is ever left out.
+Readers (`nft.py`, `iptables.py`) make it, `follow.py` lets a packet go through it. What a reader does not understand
+stays in it as a condition or a statement that says so: nothing is ever left out.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ FIELDS: Final = {
     "sport": "number",
     "dport": "number",
     "icmp_type": "number",
-    "tcp_flags": "word: `syn,ack` any of them; `syn / syn,ack` of those behind the / exactly those before it; `== syn` exactly",
+    "tcp_flags": "word: `syn,ack` any of them; `syn / syn,ack` of those after the / exactly those before it; `== syn`",
     "ct_state": "word: new, established, related, invalid, untracked",
     "ct_status": "word: expected, seen-reply, assured, confirmed, snat, dnat, dying",
     "ct_helper": "word: the helper's name; of a RELATED packet its master's; a last * stands for any end",
@@ -113,10 +113,11 @@ class Condition:
 
     Attributes:
         fields: what is compared; more than one of a concatenation. Empty: not understood, `text` says what stood there.
-        rows: alternatives; each has one tuple of values (alternatives, too) for every field. A packet fits when one row fits.
+        rows: alternatives; each has one tuple of values (alternatives, too) for every field. A packet fits when one
+            row fits.
         negated: it must not fit.
-        grows: the set can change while packets pass (dynamic, with timeouts, by somebody else): what is not in it today may be tomorrow.
-            Elements that time out are not in `rows`.
+        grows: the set can change while packets pass (dynamic, with timeouts, by somebody else): what is not in it
+            today may be tomorrow. Elements that time out are not in `rows`.
         mask: of one number, these bits alone are compared (`ct mark & 0xff == 1`); None: all.
         chance: it fits some packets of equal look and others not (limit, quota, statistic, hashlimit, recent, time).
         text: as written.
@@ -133,7 +134,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`accept`, `drop`, `reject`, `queue`, `return`, `continue`, or `jump` and `goto` with their chain (same family and table)."""
+    """`accept`, `drop`, `reject`, `queue`, `return`, `continue`, or `jump` and `goto` with their chain (same table)."""
 
     kind: Literal["accept", "drop", "reject", "queue", "return", "continue", "jump", "goto"]
     chain: str = ""
@@ -151,9 +152,10 @@ class VerdictMap:
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """`ct helper set`, `CT --helper`: the helper (its type, not the object's name), for these connections alone (0: all).
+    """`ct helper set`, `CT --helper`: the helper (its type, not the object's name), for these connections alone.
 
-    `key` and `by` are set where a map of `key` (a field) decides: (values, helper, l4proto, nfproto).
+    0 stands for all of them. `key` and `by` are set where a map of `key` (a field) decides: each of its entries is
+    (values, helper, l4proto, nfproto).
     """
 
     helper: str = ""
@@ -201,12 +203,13 @@ class Unread:
     text: str
 
 
-Statement: TypeAlias = "Verdict | VerdictMap | Assign | Notrack | Translate | Change | Unread"
+#: A condition among statements is asked where it stands; what does not fit goes on with the next rule.
+Statement: TypeAlias = "Verdict | VerdictMap | Assign | Notrack | Translate | Change | Unread | Condition"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Conditions, all of which must fit, and then statements in order. Counters, logs and comments have no statement."""
+    """Conditions, all of which must fit, and then statements in order. Counters and logs have no statement."""
 
     place: Place
     conditions: tuple[Condition, ...] = ()
@@ -220,7 +223,8 @@ class Chain:
     Attributes:
         place: its own.
         kind: "filter", "nat", "route", "mangle", "raw" …; "" where it is only jumped to.
-        priority: lower is earlier. Chains of iptables have their tables': raw −300, mangle −150, nat −100 / 100, filter 0, security 50.
+        priority: lower is earlier. Chains of iptables have their tables': raw −300, mangle −150, nat −100 / 100,
+            filter 0, security 50.
         policy: what becomes of a packet at its end.
         rules: in order.
     """

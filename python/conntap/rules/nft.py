@@ -1,18 +1,19 @@
 """Rule sets of nftables, as `nft -j list ruleset` prints them.
 
-Source: libnftables-json(5). Written for nft 1.0 and 1.1; what another one prints that is not known here stays in the rule set as not understood.
+Source: libnftables-json(5). Written for nft 1.0 and 1.1; what another one prints that is not known here stays in the
+rule set as not understood.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from conntap.errors import UsageError
 from conntap.rules.model import Chain, Family, Hook, Place, RuleSet
 from conntap.rules.nft_match import Named
 from conntap.rules.nft_rules import HelperObject, Rules
-from conntap.rules.nft_values import PROTOCOLS, as_dict, as_list, element
+from conntap.rules.nft_values import PROTOCOLS, as_dict, as_list
 
 if TYPE_CHECKING:
     from conntap.rules.model import Rule
@@ -27,8 +28,11 @@ VERSIONS: Final = {"ip": 4, "ip6": 6, "ipv4": 4, "ipv6": 6}
 PRIORITIES: Final = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
 #: What else a rule set is made of; it acts on no packet by itself.
 OTHERS: Final = frozenset(
-    {"metainfo", "table", "counter", "quota", "limit", "flowtable", "ct timeout", "ct expectation", "secmark", "synproxy", "element", "tunnel"}
-)  # fmt: skip
+    (
+        *("metainfo", "table", "counter", "quota", "limit", "flowtable", "ct timeout", "ct expectation", "secmark"),
+        *("synproxy", "element", "tunnel"),
+    )
+)
 
 Json = dict[str, Any]
 Key = tuple[str, str, str]
@@ -143,6 +147,8 @@ class _Reader:
         """Sets that rules add to."""
         for part in as_list(rule.get("expr")):
             found = as_dict(part)
+            if "set" not in found and "map" not in found:
+                continue
             update = as_dict(found.get("set") or found.get("map"))
             name = update.get("set") or update.get("map")
             if isinstance(name, str):
@@ -153,13 +159,8 @@ class _Reader:
             key = _key(inner, "name")
             elements = [*as_list(inner.get("elem")), *self._elements.get(key, [])]
             flags = inner.get("flags")
-            named = {"dynamic", "timeout"} & {str(flag) for flag in (as_list(flags) or [flags])}
-            passing = any(
-                element(as_list(part)[0] if isinstance(part, list) and part else part)[1] for part in elements
-            )
-            self._sets[key] = Named(
-                tuple(elements), bool(named or "timeout" in inner or key in self._updated or passing)
-            )
+            changes = bool({"dynamic", "timeout"} & {str(flag) for flag in (as_list(flags) or [flags])})
+            self._sets[key] = Named(tuple(elements), changes or "timeout" in inner or key in self._updated)
         rules = Rules(self._sets, self._objects)
         chains: dict[tuple[str, str, str, str], Chain] = {}
         for key, inner in self._chains.items():
@@ -178,7 +179,7 @@ class _Reader:
             return Chain(place, rules=tuple(rules))
         hook, policy, kind = inner["hook"], inner.get("policy", "accept"), inner.get("type")
         priority = _priority(inner.get("prio"))
-        # What cannot be told of a chain of another family (a new hook of netdev) does not matter to packets that are followed.
+        # What cannot be told of a chain of another family (a new hook of netdev) does not matter to what is followed.
         if family in ("ip", "ip6", "inet"):
             if hook not in HOOKS:
                 self._faults.append(f"{place}: its hook is not understood: {_short(hook)}")
@@ -191,7 +192,7 @@ class _Reader:
             cast("Hook", hook) if hook in HOOKS else "",
             str(kind) if isinstance(kind, str) else "",
             priority or 0,
-            cast("Literal['accept', 'drop']", policy) if policy in ("accept", "drop") else "drop",
+            "accept" if policy == "accept" else "drop",
             tuple(rules),
         )
 

@@ -1,17 +1,18 @@
 """What rules of nft ask: matches of its JSON as conditions.
 
-Source: libnftables-json(5); nft(8); of bits (`ct state`, `ct status`, `tcp flags`) what nft 1.0.6 makes of each operator (`nft --debug=netlink`):
-`in` any of them, `!` none of them, `==` and `!=` the whole value, elements of a set the whole value.
+Source: libnftables-json(5); nft(8); of bits (`ct state`, `ct status`, `tcp flags`) what nft 1.0.6 makes of each
+operator (`nft --debug=netlink`): `in` any of them, `!` none of them, `==` and `!=` the whole value, elements of a set
+the whole value.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from conntap.rules.model import Condition, Span
 from conntap.rules.nft_values import as_dict, as_list, element, known, largest, values
-from conntap.rules.text import match_text
 
 if TYPE_CHECKING:
     from conntap.rules.model import Value
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Left", "Matches", "Named", "UnknownError"]
 
 Row = tuple[tuple["Value", ...], ...]
+#: Names of bits: of one value, or of each element of a set.
+Bits = list[frozenset[str]] | frozenset[str]
 
 STATES: Final = ("invalid", "established", "related", "new", "untracked")
 STATUSES: Final = {"expected", "seen-reply", "assured", "confirmed", "snat", "dnat", "dying"}
@@ -95,7 +98,7 @@ class UnknownError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What is compared: a field ("" where it is none of ours), how its values are written, and what it takes for granted."""
+    """What is compared: a field ("": none of ours), how its values are written, and what it takes for granted."""
 
     field: str
     kind: Kind = ""
@@ -121,6 +124,13 @@ _TRANSPORTS: Final = {
 }
 
 
+def _implied(lefts: list[Left]) -> list[Condition]:
+    found: list[Condition] = []
+    for left in lefts:
+        found += [condition for condition in left.implied if condition not in found]
+    return found
+
+
 class Matches:
     """Makes conditions of the matches of one rule set.
 
@@ -132,11 +142,10 @@ class Matches:
         self.sets = sets
         self._rows: dict[object, tuple[tuple[Row, ...], bool]] = {}
 
-    def conditions(self, match: dict[str, Any], family: str, table: str) -> list[Condition]:
+    def conditions(self, match: dict[str, Any], text: str, family: str, table: str) -> list[Condition]:
         """What a match asks, first what it takes for granted. Not understood: a condition that says so."""
-        text = match_text(match)
         lefts, mask = self._lefts(match, family)
-        found = list(dict.fromkeys(implied for left in lefts for implied in left.implied))
+        found = [*lefts[0].implied] if len(lefts) == 1 else _implied(lefts)
         try:
             found += self._asked(lefts, mask, match, (family, table), text)
         except UnknownError:
@@ -214,6 +223,8 @@ class Matches:
     def _set(self, lefts: list[Left], right: object, place: tuple[str, str]) -> tuple[tuple[Row, ...], bool]:
         """The rows of a value, a set or a named set, and whether they grow."""
         named = isinstance(right, str) and right.startswith("@")
+        if not named and len(lefts) == 1 and "set" not in as_dict(right):
+            return (self._row(lefts, right),), False
         key = (place, right, tuple((left.field, left.kind) for left in lefts))
         if named and key in self._rows:
             return self._rows[key]
@@ -240,10 +251,15 @@ class Matches:
             return named.elements, named.grows
         found = as_dict(right)
         if "set" in found:
-            return (as_list(found["set"]) if isinstance(found["set"], list) else [found["set"]]), False
+            return as_list(found["set"]) or [found["set"]], False
         return [right], False
 
     def _row(self, lefts: list[Left], value: object) -> Row:
+        if len(lefts) == 1 and lefts[0].field not in ("ct_status", "tcp_flags"):
+            found = values(lefts[0].kind, value)
+            if found is None:
+                raise UnknownError
+            return (found,)
         if len(lefts) == 1:
             parts = [value]
         elif value == "*":
@@ -260,7 +276,7 @@ class Matches:
             raise UnknownError
         return tuple(part for part in row if part is not None)
 
-    def _alternatives(self, right: object, place: tuple[str, str]) -> list[frozenset[str]] | frozenset[str]:
+    def _alternatives(self, right: object, place: tuple[str, str]) -> Bits:
         """Bits by name: of one value, or of each element of a set."""
         is_set = "set" in as_dict(right) or (isinstance(right, str) and right.startswith("@"))
         if not is_set:
@@ -282,15 +298,7 @@ def _left(expression: object, family: str) -> Left:
     about = as_dict(inner)
     match kind:
         case "payload":
-            protocol, name = str(about.get("protocol")), str(about.get("field"))
-            version, transport = HEADERS.get(protocol, (0, 0))
-            implied: list[Condition] = []
-            if version and family == "inet":
-                implied.append(_VERSIONS[version])
-            if transport:
-                implied.append(_TRANSPORTS[transport])
-            field, value_kind = PAYLOAD.get((protocol, name), ("", ""))
-            return Left(field, value_kind, tuple(implied))
+            return _header(str(about.get("protocol")), str(about.get("field")), family)
         case "meta":
             key = str(about.get("key"))
             return Left(*META.get(key, ("", "")), chance=key in CHANCE_KEYS)
@@ -305,6 +313,17 @@ def _left(expression: object, family: str) -> Left:
             return Left("")
         case _:
             return Left("", chance=kind in CHANCES)
+
+
+@lru_cache(maxsize=512)
+def _header(protocol: str, name: str, family: str) -> Left:
+    version, transport = HEADERS.get(protocol, (0, 0))
+    implied: list[Condition] = []
+    if version and family == "inet":
+        implied.append(_VERSIONS[version])
+    if transport:
+        implied.append(_TRANSPORTS[transport])
+    return Left(*PAYLOAD.get((protocol, name), ("", "")), tuple(implied))
 
 
 def _tracked(key: str, direction: object, family: str) -> Left:
@@ -360,9 +379,7 @@ def _equal(words: frozenset[str], mask: frozenset[str] | None = None) -> str:
     return f"== {value}" if mask is None else f"{value} / {','.join(sorted(mask))}"
 
 
-def _bits(
-    field: str, op: object, right: list[frozenset[str]] | frozenset[str], mask: frozenset[str] | None, text: str
-) -> list[Condition]:
+def _bits(field: str, op: object, right: Bits, mask: frozenset[str] | None, text: str) -> list[Condition]:
     if op not in ("in", "!", "==", "!="):
         raise UnknownError
     if field == "ct_state":
@@ -378,9 +395,7 @@ def _bits(
     return [replace(base, rows=(((_equal(right, mask),),),))]
 
 
-def _state(
-    op: object, right: list[frozenset[str]] | frozenset[str], mask: frozenset[str] | None, text: str
-) -> Condition:
+def _state(op: object, right: Bits, mask: frozenset[str] | None, text: str) -> Condition:
     """A packet has exactly one state, so that every operator comes down to a list of them."""
     asked = right if isinstance(right, list) else [right]
     if not frozenset[str]().union(*asked, mask or ()) <= set(STATES):
@@ -397,9 +412,7 @@ def _state(
     return Condition(("ct_state",), ((tuple(found),),) if found else (), text=text)
 
 
-def _status(
-    op: object, right: list[frozenset[str]] | frozenset[str], mask: frozenset[str] | None, text: str
-) -> list[Condition]:
+def _status(op: object, right: Bits, mask: frozenset[str] | None, text: str) -> list[Condition]:
     """Status has many bits at once: any, none, or with a mask some and not the others."""
     if isinstance(right, list) or not right | (mask or frozenset()) <= STATUSES:
         raise UnknownError

@@ -5,10 +5,11 @@ Source: libnftables-json(5); net/netfilter/nft_ct.c (nft_ct_helper_obj_eval) for
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
 from conntap.rules.model import (
+    FIELDS,
     Assign,
     Change,
     Condition,
@@ -72,69 +73,73 @@ class Rules:
         """A rule. More than one where a condition stands behind a statement, which acts without it."""
         handle = rule.get("handle")
         table, chain = str(rule.get("table")), str(rule.get("chain"))
-        place = Place("nft", family, table, chain, handle if isinstance(handle, int) else None)
-        parts = rule.get("expr")
+        handle = handle if isinstance(handle, int) else None
+        parts = as_list(rule.get("expr"))
         try:
-            text = rule_text(as_list(parts), str(rule.get("comment") or ""))
-            place = replace(place, text=text)
-            if not isinstance(parts, list):
+            texts = [statement_text(part) for part in parts]
+            place = Place("nft", family, table, chain, handle, None, rule_text(texts, rule.get("comment")))
+            if not isinstance(rule.get("expr"), list):
                 return [_not_understood(place, "a rule without a list of expressions")]
-            return self._parts(as_list(cast("object", parts)), place)
+            return self._parts(parts, texts, place)
         except RecursionError:
+            place = Place("nft", family, table, chain, handle)
             return [_not_understood(place, "expressions within expressions without end")]
 
-    def _parts(self, parts: list[Any], place: Place) -> list[Rule]:
+    def _parts(self, parts: list[Any], texts: list[str], place: Place) -> list[Rule]:
         rules: list[Rule] = []
         conditions: list[Condition] = []
         statements: list[Statement] = []
-        for part in parts:
-            asked, done = self._part(part, place)
-            if asked and statements:
-                rules.append(Rule(place, tuple(conditions), tuple(statements)))
-                conditions = [_again(condition, statements) for condition in conditions]
-                statements = []
-            conditions += [condition for condition in asked if condition not in conditions]
+        for part, text in zip(parts, texts):
+            asked, done = self._part(part, text, place)
+            asked = [condition for condition in asked if condition not in conditions]
+            if asked and _changed(statements) & {field for condition in conditions for field in condition.fields}:
+                statements += asked  # what was asked before would be answered differently now
+            elif asked:
+                if statements:
+                    rules.append(Rule(place, tuple(conditions), tuple(statements)))
+                    statements = []
+                conditions += asked
             statements += done
         return [*rules, Rule(place, tuple(conditions), tuple(statements))]
 
-    def _part(self, part: object, place: Place) -> tuple[list[Condition], list[Statement]]:
+    def _part(self, part: object, text: str, place: Place) -> tuple[list[Condition], list[Statement]]:
         """The conditions and statements of one expression; conditions come first."""
         found = as_dict(part)
         if len(found) != 1:
-            return [Condition((), text=statement_text(part))], [Unread(statement_text(part))]
+            return [Condition((), text=text)], [Unread(text)]
         [(kind, inner)] = found.items()
         about = as_dict(inner)
         match kind:
             case "match":
-                return self.matches.conditions(about, place.family, place.table), []
+                return self.matches.conditions(about, text, place.family, place.table), []
             case "accept" | "drop" | "return" | "continue" | "reject" | "queue":
                 return [], [Verdict(kind)]
             case "jump" | "goto":
                 return [], [Verdict(kind, str(about.get("target")))]
             case "vmap":
-                return self._verdict_map(about, place, statement_text(part))
+                return self._verdict_map(about, place, text)
             case "notrack":
                 return [], [Notrack()]
             case "snat" | "dnat" | "masquerade" | "redirect":
                 asked, done = _translation(kind, about, place.family)
                 return [*asked, *self._mapped(about.get("addr"), place), *self._mapped(about.get("port"), place)], done
             case "mangle":
-                return self._mapped(about.get("value"), place), _change(about, statement_text(part))
+                return self._mapped(about.get("value"), place), _change(about, text)
             case "ct helper":
-                return self._assign(inner, place, statement_text(part))
+                return self._assign(inner, place, text)
             case "set" | "map":
                 chance = any(CHANCE & set(as_dict(done)) for done in as_list(about.get("stmt")))
-                return ([_by_chance(part)], []) if chance else ([], [])
+                return ([_by_chance(text)], []) if chance else ([], [])
             case "xt" if about.get("type") == "match":
-                return [Condition((), text=statement_text(part))], []
+                return [Condition((), text=text)], []
             case "xt" if about.get("type") != "target":  # older nft does not tell which
-                return [Condition((), text=statement_text(part))], [Unread(statement_text(part))]
+                return [Condition((), text=text)], [Unread(text)]
             case _ if kind in CHANCE:
-                return [_by_chance(part)], []
+                return [_by_chance(text)], []
             case _ if kind in NEUTRAL:
                 return [], []
             case _:
-                return [], [Unread(statement_text(part))]
+                return [], [Unread(text)]
 
     def _verdict_map(self, about: dict[str, Any], place: Place, text: str) -> tuple[list[Condition], list[Statement]]:
         try:
@@ -148,7 +153,9 @@ class Rules:
     def _assign(self, inner: object, place: Place, text: str) -> tuple[list[Condition], list[Statement]]:
         if isinstance(inner, str):
             found = self._object(inner, place)
-            return [], [Unread(text) if found is None else Assign(found.helper, found.l4proto, found.nfproto)]
+            if found is None:
+                return [], [Unread(f"{text} (there is no such object)")]
+            return [], [Assign(found.helper, found.l4proto, found.nfproto)]
         mapped = as_dict(as_dict(inner).get("map"))
         try:
             lefts, rows, _ = self.matches.rows(mapped.get("key"), mapped.get("data"), place.family, place.table)
@@ -158,7 +165,7 @@ class Rules:
         for row, name in rows:
             found = self._object(str(name), place)
             if found is None or len(row) != 1:
-                return [], [Unread(text)]
+                return [], [Unread(text if found else f"{text} (there is no object '{name}')")]
             by.append((row[0], found.helper, found.l4proto, found.nfproto))
         implied = list(dict.fromkeys(condition for left in lefts for condition in left.implied))
         return implied, [Assign(key=lefts[0].field, by=tuple(by))]
@@ -187,16 +194,18 @@ def _not_understood(place: Place, text: str) -> Rule:
     return Rule(place, (Condition((), text=text),), (Unread(text),))
 
 
-def _by_chance(part: object) -> Condition:
-    return Condition((), chance=True, text=statement_text(part))
+def _by_chance(text: str) -> Condition:
+    return Condition((), chance=True, text=text)
 
 
-def _again(condition: Condition, statements: list[Statement]) -> Condition:
-    """A condition that was asked before a statement; it may fit no more where that changes what it asked for."""
+def _changed(statements: list[Statement]) -> set[str]:
+    """Fields that statements change."""
     changed = {done.field for done in statements if isinstance(done, Change)}
     if any(isinstance(done, Notrack) for done in statements):
         changed |= {"ct_state"}
-    return replace(condition, fields=(), rows=()) if changed & set(condition.fields) else condition
+    if any(isinstance(done, Unread) for done in statements):
+        changed |= set(FIELDS)
+    return changed
 
 
 def _verdict(value: object) -> Verdict:

@@ -6,9 +6,14 @@ Source: libnftables-json(5); the names are those that nft 1.0 and 1.1 print.
 from __future__ import annotations
 
 import socket
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from conntap.rules.model import Span, Value
+from conntap.rules.model import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from conntap.rules.model import Value
 
 __all__ = ["Kind", "as_dict", "as_list", "catch_all", "element", "known", "largest", "values"]
 
@@ -18,33 +23,82 @@ Json = dict[str, Any]
 Kind = str
 
 PROTOCOLS: Final = {
-    "ip": 0, "icmp": 1, "igmp": 2, "ipencap": 4, "ipv4": 4, "tcp": 6, "egp": 8, "udp": 17, "dccp": 33, "ipv6": 41, "gre": 47, "esp": 50, "ah": 51,
-    "ipv6-icmp": 58, "icmpv6": 58, "ospf": 89, "ipip": 94, "pim": 103, "comp": 108, "ipcomp": 108, "vrrp": 112, "l2tp": 115, "sctp": 132, "udplite": 136,
-}  # fmt: skip
-FAMILIES: Final = {"ipv4": 4, "ipv6": 6, "ip": 4, "ip6": 6, 2: 4, 10: 6}
+    "ip": 0,
+    "icmp": 1,
+    "igmp": 2,
+    "ipencap": 4,
+    "ipv4": 4,
+    "tcp": 6,
+    "egp": 8,
+    "udp": 17,
+    "dccp": 33,
+    "ipv6": 41,
+    "gre": 47,
+    "esp": 50,
+    "ah": 51,
+    "ipv6-icmp": 58,
+    "icmpv6": 58,
+    "ospf": 89,
+    "ipip": 94,
+    "pim": 103,
+    "comp": 108,
+    "ipcomp": 108,
+    "vrrp": 112,
+    "l2tp": 115,
+    "sctp": 132,
+    "udplite": 136,
+}
+FAMILIES: Final[dict[object, int]] = {"ipv4": 4, "ipv6": 6, "ip": 4, "ip6": 6, 2: 4, 10: 6}
 #: `meta protocol` as an Ethernet type.
-ETHER_TYPES: Final = {"ip": 4, "ip6": 6, 0x0800: 4, 0x86DD: 6}
+ETHER_TYPES: Final[dict[object, int]] = {"ip": 4, "ip6": 6, 0x0800: 4, 0x86DD: 6}
 ICMP: Final = {
-    "echo-reply": 0, "destination-unreachable": 3, "source-quench": 4, "redirect": 5, "echo-request": 8, "router-advertisement": 9,
-    "router-solicitation": 10, "time-exceeded": 11, "parameter-problem": 12, "timestamp-request": 13, "timestamp-reply": 14, "info-request": 15,
-    "info-reply": 16, "address-mask-request": 17, "address-mask-reply": 18,
-}  # fmt: skip
+    "echo-reply": 0,
+    "destination-unreachable": 3,
+    "source-quench": 4,
+    "redirect": 5,
+    "echo-request": 8,
+    "router-advertisement": 9,
+    "router-solicitation": 10,
+    "time-exceeded": 11,
+    "parameter-problem": 12,
+    "timestamp-request": 13,
+    "timestamp-reply": 14,
+    "info-request": 15,
+    "info-reply": 16,
+    "address-mask-request": 17,
+    "address-mask-reply": 18,
+}
 ICMPV6: Final = {
-    "destination-unreachable": 1, "packet-too-big": 2, "time-exceeded": 3, "parameter-problem": 4, "echo-request": 128, "echo-reply": 129,
-    "mld-listener-query": 130, "mld-listener-report": 131, "mld-listener-done": 132, "mld-listener-reduction": 132, "nd-router-solicit": 133,
-    "nd-router-advert": 134, "nd-neighbor-solicit": 135, "nd-neighbor-advert": 136, "nd-redirect": 137, "router-renumbering": 138,
-    "ind-neighbor-solicit": 141, "ind-neighbor-advert": 142, "mld2-listener-report": 143,
-}  # fmt: skip
+    "destination-unreachable": 1,
+    "packet-too-big": 2,
+    "time-exceeded": 3,
+    "parameter-problem": 4,
+    "echo-request": 128,
+    "echo-reply": 129,
+    "mld-listener-query": 130,
+    "mld-listener-report": 131,
+    "mld-listener-done": 132,
+    "mld-listener-reduction": 132,
+    "nd-router-solicit": 133,
+    "nd-router-advert": 134,
+    "nd-neighbor-solicit": 135,
+    "nd-neighbor-advert": 136,
+    "nd-redirect": 137,
+    "router-renumbering": 138,
+    "ind-neighbor-solicit": 141,
+    "ind-neighbor-advert": 142,
+    "mld2-listener-report": 143,
+}
 #: `meta iiftype`, ARPHRD_*.
 LINKS: Final = {"ether": 1, "ppp": 512, "ipip": 768, "ipip6": 769, "loopback": 772, "sit": 776, "ipgre": 778}
 
-_WORDS: Final[dict[Kind, dict[Any, int]]] = {
-    "l4proto": cast("dict[Any, int]", PROTOCOLS),
-    "nfproto": cast("dict[Any, int]", FAMILIES),
-    "ethertype": cast("dict[Any, int]", ETHER_TYPES),
-    "icmp": cast("dict[Any, int]", ICMP),
-    "icmpv6": cast("dict[Any, int]", ICMPV6),
-    "link": cast("dict[Any, int]", LINKS),
+_WORDS: Final[dict[Kind, Mapping[Any, int]]] = {
+    "l4proto": PROTOCOLS,
+    "nfproto": FAMILIES,
+    "ethertype": ETHER_TYPES,
+    "icmp": ICMP,
+    "icmpv6": ICMPV6,
+    "link": LINKS,
 }
 _LARGEST: Final[dict[Kind, int]] = {
     "ip": (1 << 32) - 1,

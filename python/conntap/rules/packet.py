@@ -1,4 +1,4 @@
-"""A packet that is let through a rule set, and the answer: which destination ports get through, which do not, and by which rules."""
+"""A packet that goes through a rule set, and the answer: which destination ports get through, and by which rules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ __all__ = ["Answer", "Asked", "Step"]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A packet, or all packets that differ in nothing but the destination port. None: nothing is said of it ("cannot tell" where a rule asks).
+    """A packet, or all packets that differ in nothing but the destination port.
+
+    None: nothing is said of it, and where a rule asks for it, it cannot be told. What follows from the rest is known
+    without being said: a first TCP packet is a SYN; what is forwarded is unicast, to no address of the gateway; of a
+    first packet that is not translated the connection's original addresses are its own.
 
     Attributes:
         hook: forward, input …
@@ -64,7 +68,7 @@ class Answer:
     Attributes:
         accepted: they pass every base chain of the hook.
         dropped: some base chain drops or rejects them.
-        unsure: a rule decides that cannot be told: not understood, by chance, by a set that grows, by something not said.
+        unsure: a rule decides that cannot be told: not understood, by chance, a set that grows, something not said.
         steps: the rules that decided, in order; of an accepted port all accepting ones (each base chain's).
         reasons: why it is unsure, in words, each once.
     """

@@ -6,7 +6,7 @@ Source: nft(8), libnftables-json(5).
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from conntap.rules.nft_values import as_dict, as_list
 
@@ -16,13 +16,14 @@ __all__ = ["expression_text", "match_text", "rule_text", "statement_text"]
 _BARE: Final = {"iif", "oif", "iifname", "oifname", "iifgroup", "oifgroup"}
 #: Objects whose names stand in quotation marks.
 _QUOTED: Final = {"ct helper": "ct helper set", "ct timeout": "ct timeout set", "ct expectation": "ct expectation set"}
+_VERDICTS: Final = {"accept", "drop", "return", "continue", "jump", "goto"}
 #: Of these a list is any of the bits.
 _BITS: Final = {"state", "status", "flags", "label", "event"}
 
 
-def rule_text(parts: list[Any], comment: str = "") -> str:
+def rule_text(statements: list[str], comment: object = None) -> str:
     """A whole rule."""
-    words = " ".join(statement_text(part) for part in parts)
+    words = " ".join(statements)
     return f'{words} comment "{comment}"' if comment else words
 
 
@@ -69,7 +70,8 @@ def statement_text(part: object) -> str:
             element = f"{expression_text(about.get('elem'))}{' ' if within else ''}{within}"
             return f"{about.get('op')} {about['set']} {{ {element} }}"
         case "meter":
-            return f"meter {about.get('name')} {{ {expression_text(about.get('key'))} {statement_text(about.get('stmt'))} }}"
+            within = f"{expression_text(about.get('key'))} {statement_text(about.get('stmt'))}"
+            return f"meter {about.get('name')} {{ {within} }}"
         case "flow":
             return f"flow {about.get('op')} {about.get('flowtable')}"
         case "queue":
@@ -91,26 +93,29 @@ def match_text(match: dict[str, Any]) -> str:
     if bits is not None and op == "==" and _is_bits(bits):
         return f"{expression_text(as_list(bits)[0])} {_words(right)} / {_words(as_list(bits)[1])}"
     shown = expression_text(left)
-    value = _words(right) if _bitwise(left) else expression_text(right)
-    if _named_interface(left) and isinstance(right, str) and not right.startswith("@"):
-        value = f'"{right}"'
-    if "fib" in as_dict(left) and isinstance(right, bool):
+    bitwise = _bitwise(left)
+    if bitwise:
+        value = _words(right)
+    elif isinstance(right, bool):
         value = "exists" if right else "missing"
-    plain = op == "in" or (op == "==" and bits is None and not (_bitwise(left) and not _is_set(right)))
+    elif _is_name(left):
+        value = _quoted(right)
+    else:
+        value = expression_text(right)
+    plain = op == "in" or (op == "==" and bits is None and not (bitwise and not _is_set(right)))
     return f"{shown} {value}" if plain else f"{shown} {op} {value}"
 
 
 def expression_text(value: object) -> str:
     """A field, a value, a set."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool) or value is None:
         return _raw(value)
-    if isinstance(value, str | int | float):
+    if isinstance(value, int | float):
         return str(value)
     if isinstance(value, list):
-        parts = as_list(value)
-        if len(parts) == 2 and isinstance(parts[1], dict):  # an entry of a map
-            return f"{expression_text(parts[0])} : {statement_text(parts[1])}"
-        return ",".join(expression_text(part) for part in parts)
+        return ",".join(expression_text(part) for part in as_list(cast("object", value)))
     found = as_dict(value)
     if len(found) != 1:
         return _raw(value)
@@ -133,8 +138,7 @@ def expression_text(value: object) -> str:
         case "concat":
             return " . ".join(expression_text(part) for part in parts)
         case "set":
-            listed = parts if isinstance(inner, list) else [inner]
-            return f"{{ {', '.join(_element(part) for part in listed)} }}"
+            return f"{{ {', '.join(_element(part) for part in parts or [inner])} }}"
         case "range" if len(parts) == 2:
             return f"{expression_text(parts[0])}-{expression_text(parts[1])}"
         case "prefix":
@@ -165,15 +169,14 @@ def _element(part: object) -> str:
     if len(pair) != 2:
         return expression_text(part)
     value = pair[1]
-    is_verdict = isinstance(value, dict) and next(iter(as_dict(value)), "") in {
-        *("accept", "drop", "return", "continue", "jump", "goto"),
-    }
+    is_verdict = bool(_VERDICTS & set(as_dict(value)))
     return f"{expression_text(pair[0])} : {statement_text(value) if is_verdict else expression_text(value)}"
 
 
 def _operand(part: object) -> str:
-    if isinstance(part, list):
-        return f"({' | '.join(expression_text(word) for word in as_list(part))})"
+    words = as_list(part)
+    if words:
+        return f"({' | '.join(expression_text(word) for word in words)})"
     inner = as_dict(part)
     return f"({expression_text(part)})" if "|" in inner or "&" in inner else expression_text(part)
 
@@ -183,9 +186,8 @@ def _words(value: object) -> str:
     found = as_dict(value)
     if "|" in found:
         return ",".join(_words(part) for part in as_list(found["|"]))
-    if isinstance(value, list):
-        return ",".join(_words(part) for part in as_list(value))
-    return expression_text(value)
+    words = as_list(value)
+    return ",".join(_words(part) for part in words) if words else expression_text(value)
 
 
 def _is_bits(pair: object) -> bool:
@@ -203,11 +205,18 @@ def _is_set(right: object) -> bool:
     return "set" in as_dict(right) or (isinstance(right, str) and right.startswith("@"))
 
 
-def _named_interface(left: object) -> bool:
+def _is_name(left: object) -> bool:
     found = as_dict(left)
-    return str(as_dict(found.get("meta")).get("key")) in {"iif", "oif", "iifname", "oifname"} or as_dict(found.get("ct")).get(
-        "key"
-    ) == "helper"  # fmt: skip
+    name = as_dict(found.get("meta")).get("key") or as_dict(found.get("ct")).get("key")
+    return name in ("iif", "oif", "iifname", "oifname", "helper")
+
+
+def _quoted(value: object) -> str:
+    """Names of interfaces and helpers: one, or a set."""
+    if isinstance(value, str):
+        return value if value.startswith("@") else f'"{value}"'
+    listed = as_list(as_dict(value).get("set"))
+    return f"{{ {', '.join(_quoted(part) for part in listed)} }}" if listed else expression_text(value)
 
 
 def _log(word: str, value: object) -> str:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from conntap.rules.facts import TRACKING, Facts, World
-from conntap.rules.fits import fits_ports, row_fits
+from conntap.rules.fits import fits_ports, holds, row_fits
 from conntap.rules.index import places
-from conntap.rules.model import Assign, Change, Notrack, Translate, Unread, Verdict, VerdictMap
+from conntap.rules.model import Assign, Change, Condition, Notrack, Translate, Unread, Verdict, VerdictMap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from conntap.rules.index import Indexed
     from conntap.rules.model import Chain
     from conntap.rules.packet import Asked
 
-__all__ = ["Event", "TooManyWaysError", "Walk"]
+__all__ = ["Event", "Note", "TooManyWaysError", "Walk"]
 
 #: Ports by what rules have changed on the way there.
 Ways = dict[World, int]
@@ -47,15 +46,25 @@ class Event:
     why: str = ""
 
 
+Note = Callable[["Indexed", int, int, bool, bool], None]
+
+
 class Walk:
     """Follows one question.
+
+    Args:
+        find: a chain by its key, laid out; None: there is none.
+        asked: the question.
+        note: told of every rule that assigns a helper or says `notrack`: the chain, the rule's place in it, for which
+            ports it may be met, whether connections are looked up by then, and whether the packet is tracked at all.
 
     Attributes:
         events: what decided, in order.
     """
 
-    def __init__(self, find: Callable[[Key], Indexed | None], asked: Asked) -> None:
+    def __init__(self, find: Callable[[Key], Indexed | None], asked: Asked, note: Note | None = None) -> None:
         self.events: list[Event] = []
+        self._note = note
         self._find = find
         self._asked = asked
         self._looked = 0
@@ -139,7 +148,7 @@ class Walk:
             if not (sure or maybe):
                 continue
             effect = indexed.effects[at]
-            if effect != "other":
+            if effect != "other" and not (self._note is not None and at in indexed.noted):
                 self._decide(effect, sure, maybe, world, indexed, at)
                 ports &= ~sure
             else:
@@ -192,6 +201,9 @@ class Walk:
         """Do what a rule says to the ports that fit; those that go on with the next rule."""
         chain = indexed.chain
         ways: Ways = {world: sure | maybe}
+        if self._note is not None and at in indexed.noted:
+            self._note(indexed, at, sure | maybe, self._early, not world.untracked)
+        beside: Ways = {}
         for statement in chain.rules[at].statements:
             on: Ways = {}
             for now, ports in ways.items():
@@ -209,12 +221,19 @@ class Walk:
                         after = {now._replace(untracked=True) if self._early else now: ports}
                     case Change():
                         after = {_changed(now, statement): ports}
+                    case Condition():
+                        certain, possible = holds(statement, self._facts_of(now, indexed))
+                        sure &= ~(ports & possible)
+                        after = {now: ports & (certain | possible)} if ports & (certain | possible) else {}
+                        if ports & ~certain:
+                            _join(beside, {now: ports & ~certain})
                     case Unread():
                         after = self._anything(now, ports, indexed, at, f"`{statement.text}` is not understood")
                 _join(on, after)
             ways = on
             if not ways:
                 break
+        _join(ways, beside)
         return ways
 
     def _verdict(

@@ -87,6 +87,7 @@ CASES = {
     "error-group": ("fine", "doctor --only tabel"),
     "error-protocol": ("fine", "doctor --log-invalid tpc 10s"),
     "error-time": ("fine", "doctor --log-invalid tcp soon"),
+    "error-all-with-log": ("fine", "doctor --all --log-invalid tcp 10s"),
 }
 WIDTHS = {"50": 50, "80": 80, "120": 120, "piped": 0}
 

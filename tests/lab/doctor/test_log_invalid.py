@@ -74,7 +74,8 @@ def test_packets_out_of_the_window(host: Host, begin: Callable[..., Logging]) ->
     log = begin("tcp")
     whose = host.call(inject)
     found = by_id(log.stop())
-    assert {"tcp_seq_over", "tcp_rst", "tcp_ignored", "tcp_state"} <= set(found)
+    assert {"tcp_seq_over", "tcp_seq_under", "tcp_ack_over", "tcp_rst", "tcp_ignored", "tcp_state"} <= set(found)
+    assert "unknown" not in found, found
     assert all(whose in ports(found[kind]) for kind in ("tcp_seq_over", "tcp_rst", "tcp_ignored", "tcp_state"))
     assert found["tcp_ignored"]["invalid"] is False
     assert "be_liberal" in found["tcp_seq_over"]["todo"]
@@ -108,6 +109,31 @@ def test_other_protocols(host: Host, begin: Callable[..., Logging]) -> None:
     assert {("udp", "short"), ("udp", "truncated"), ("icmp", "short"), ("icmp", "icmp_type")} <= kinds
     assert all(kind["id"] != "unknown" for kind in found["kinds"]), found
     assert found["lost"] == found["malformed"] == found["unreadable"] == 0
+
+
+def test_ipv6(host: Host, begin: Callable[..., Logging]) -> None:
+    """The other logger, and addresses of the other family."""
+
+    def inject() -> None:
+        src = socket.inet_pton(socket.AF_INET6, "::1")
+        segment = struct.pack(">HHIIBBHHH", 40_006, HTTP, 1, 2, 0x50, SYN | FIN, 1000, 0, 0)
+        head = struct.pack(">IHBB", 0x6000_0000, len(segment), 6, 64)
+        with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+            raw.sendto(head + src + src + segment, ("::1", 0))
+
+    log = begin("tcp")
+    host.call(inject)
+    [connection] = by_id(log.stop())["tcp_flags"]["connections"]
+    assert (connection["src"], connection["dport"], connection["flags"]) == ("::1", HTTP, "FS")
+
+
+def test_lines_of_rules_are_told_apart(host: Host, begin: Callable[..., Logging]) -> None:
+    """A rule that logs without a group comes to the same one."""
+    log = begin("tcp")
+    host.run(["nft", "add rule inet t c log prefix mine group 0"])
+    host.call(send, ip(17, struct.pack(">HHHH", 5, 6, 8, 0)))
+    found = log.stop()
+    assert (found["lines"], found["lines_of_rules"] > 0) == (0, True)
 
 
 def test_only_the_protocol_asked_for(host: Host, begin: Callable[..., Logging]) -> None:

@@ -31,7 +31,13 @@ def ct(key: str) -> dict[str, Any]:
     return {"ct": {"key": key}}
 
 
-DPORT, SADDR, IIFNAME, STATE, MARK = payload("tcp", "dport"), payload("ip", "saddr"), meta("iifname"), ct("state"), meta("mark")
+DPORT, SADDR, IIFNAME, STATE, MARK = (
+    payload("tcp", "dport"),
+    payload("ip", "saddr"),
+    meta("iifname"),
+    ct("state"),
+    meta("mark"),
+)
 
 
 def match(left: object, right: object, op: str = "==") -> dict[str, Any]:
@@ -55,7 +61,14 @@ def chain(name: str, *rules: list[Any], **base: Any) -> list[dict[str, Any]]:
     ]
 
 
-def forward(*rules: list[Any], name: str = "fwd", prio: int = 0, policy: str = "drop", hook: str = "forward", kind: str = "filter"):
+def forward(
+    *rules: list[Any],
+    name: str = "fwd",
+    prio: int = 0,
+    policy: str = "drop",
+    hook: str = "forward",
+    kind: str = "filter",
+):
     return chain(name, *rules, type=kind, hook=hook, prio=prio, policy=policy)
 
 

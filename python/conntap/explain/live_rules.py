@@ -6,25 +6,20 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
+from conntap.rules.assigned import assignments
 from conntap.rules.facts import Facts, World
 from conntap.rules.fits import fits_ports
 from conntap.rules.follow import follow
-from conntap.rules.model import Assign, Span, Verdict, VerdictMap
+from conntap.rules.model import Span
 from conntap.rules.packet import Asked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from conntap.gateway.state import Gateway
-    from conntap.rules.model import Chain, Condition, Hook, Place, Rule, RuleSet
+    from conntap.rules.model import Condition, Hook, Place, Rule, RuleSet
     from conntap.rules.packet import Answer
 
 __all__ = ["Assigned", "Ends", "Entrance", "assigned_by", "entrance", "interface_to", "is_local"]
 
-#: Jumps into jumps are followed so far; the kernel's own limit is 16.
-DEEPEST: Final = 16
-#: Connections are looked up at this priority; destinations are translated at the other.
-TRACKING, DNAT = -200, -100
 TABLES: Final = frozenset({"main", "local", "default", "", "254", "255"})
 
 
@@ -104,47 +99,23 @@ def assigned_by(rules: RuleSet, helper: str, original: Ends, iifname: str | None
         more={} if original.dport is None else {"ct_original_dport": original.dport},
     )  # fmt: skip
     found: list[Assigned] = []
-    for chain in rules.base(hook, original.nfproto):
-        nft = chain.place.source == "nft"
-        facts = Facts(asked, World(), early=nft and chain.priority < TRACKING, nft=nft)
-        for assigned in _in_chain(rules, chain, facts, helper, original, certain=True, depth=0):
-            found.append(assigned)
-            if assigned.certain:
-                return found
-    return found
-
-
-def _in_chain(
-    rules: RuleSet, chain: Chain, facts: Facts, helper: str, original: Ends, *, certain: bool, depth: int
-) -> Iterator[Assigned]:
-    for rule in chain.rules:
-        fits = _fits(rule.conditions, facts, original.dport)
+    for one in assignments(rules):
+        if (
+            not one.reachable
+            or (one.hook, one.helper, one.l4proto) != (hook, helper, original.l4proto)
+            or one.nfproto not in (0, original.nfproto)
+            or not any(span.first <= (original.dport or 0) <= span.last for span in one.ports)
+        ):
+            continue
+        nft = one.rule.place.source == "nft"
+        # iptables assigns by a template, before connections are looked up.
+        fits = _fits(one.conditions, Facts(asked, World(), early=not nft, nft=nft), original.dport)
         if fits is False:
             continue
-        sure = certain and fits is True
-        ends = False
-        for statement in rule.statements:
-            if isinstance(statement, Assign):
-                if (match := _assigns(statement, helper, facts, original)) is not None:
-                    yield Assigned(rule.place, sure and match)
-            elif isinstance(statement, Verdict):
-                for target in _targets(rules, chain, statement) if depth < DEEPEST else ():
-                    yield from _in_chain(rules, target, facts, helper, original, certain=sure, depth=depth + 1)
-                ends = fits is True and statement.kind in ("accept", "drop", "reject", "queue", "return", "goto")
-            elif isinstance(statement, VerdictMap) and depth < DEEPEST:
-                for _, verdict in statement.entries:
-                    for target in _targets(rules, chain, verdict):
-                        yield from _in_chain(rules, target, facts, helper, original, certain=False, depth=depth + 1)
-        if ends:
-            return
-
-
-def _targets(rules: RuleSet, chain: Chain, verdict: Verdict) -> tuple[Chain, ...]:
-    if verdict.kind not in ("jump", "goto"):
-        return ()
-    place = chain.place
-    target = rules.chains.get((place.source, place.family, place.table, verdict.chain))
-    return () if target is None else (target,)
+        found.append(Assigned(one.rule.place, fits is True))
+        if fits:
+            break
+    return found
 
 
 def _fits(conditions: tuple[Condition, ...], facts: Facts, dport: int | None) -> bool | None:
@@ -159,29 +130,6 @@ def _fits(conditions: tuple[Condition, ...], facts: Facts, dport: int | None) ->
             return False
         answer = None
     return answer
-
-
-def _assigns(statement: Assign, helper: str, facts: Facts, original: Ends) -> bool | None:
-    """Is it this helper, for such connections? True, None (no), False (may be)."""
-
-    def suits(l4proto: int, nfproto: int) -> bool:
-        return l4proto in (0, original.l4proto) and nfproto in (0, original.nfproto)
-
-    if statement.helper == helper and suits(statement.l4proto, statement.nfproto):
-        return True
-    for values, name, l4proto, nfproto in statement.by:
-        if name != helper or not suits(l4proto, nfproto):
-            continue
-        known = original.dport if statement.key in ("dport", "ct_original_dport") else facts(statement.key)
-        if isinstance(known, int):
-            if any(isinstance(value, Span) and value.first <= known <= value.last for value in values):
-                return True
-        elif isinstance(known, str):
-            if known in values:
-                return True
-        else:
-            return False
-    return None
 
 
 # -- who lets the expected one in ----------------------------------------------------------------------------

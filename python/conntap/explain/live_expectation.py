@@ -83,11 +83,14 @@ def translated(expectation: _core.Expectation, master: _core.Flow | None) -> tup
     port = saved.sport or as_is.dport
     if saved.src is not None and int(saved.src) != 0:
         return Ends(source, str(saved.src), as_is.l4proto, None, port), None
-    if expectation.function != FOLLOWS_MASTER or master is None:
+    if expectation.function != FOLLOWS_MASTER:
         return as_is, None
+    # The original tuple comes with the expectation; the other side is in the table alone.
     replied = json.loads(expectation.json()).get("nat_dir") == 0
-    side, other = (master.reply, master.reply) if replied else (master.original, master.original)
-    return Ends(source, str(side.src), as_is.l4proto, None, port), str(other.dst)
+    side = (None if master is None else master.reply) if replied else expectation.master
+    if side is None:
+        return as_is, None
+    return Ends(source, str(side.src), as_is.l4proto, None, port), str(side.dst)
 
 
 def _nat(expectation: _core.Expectation, master: _core.Flow | None, inside: Ends, shown: str | None) -> str:

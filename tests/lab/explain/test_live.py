@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import conntap
-from conntap.lab import CLIENT, SERVER
+from conntap.lab import CLIENT, GATEWAY6, SERVER, SERVER6
 from golden.cli.running import call
 from golden.cli.stage import wait_for
 
@@ -111,6 +111,56 @@ def test_a_passive_session_is_explained(lab: Lab) -> None:
     assert found["led_to"] == f"{SERVER}:51210"
     assert found["shown_as"] == GATEWAY
     assert (found["entrance"]["iifname"], found["entrance"]["oifname"]) == ("inside", "outside")
+
+
+def test_one_that_anyone_may_use_is_called_so(lab: Lab) -> None:
+    """Made by hand: a wildcard source, as DCC makes it."""
+    with conntap.open(lab.gateway.pid) as ct:
+        ct.create(orig_src=CLIENT, orig_dst=SERVER, l4proto=6, orig_sport=4_000, orig_dport=21, timeout=60, tcp_state=3,
+                  helper="ftp")  # fmt: skip
+        side = {"src": "0.0.0.0", "dst": CLIENT, "l4proto": 6, "sport": 0, "dport": 5_001}
+        mask = {"src": "0.0.0.0", "dst": "255.255.255.255", "l4proto": 6, "sport": 0, "dport": 65_535}
+        master = {"src": CLIENT, "dst": SERVER, "l4proto": 6, "sport": 4_000, "dport": 21}
+        parts = (("tuple", side), ("mask", mask), ("master", master))
+        fields = {f"{name}_{key}": value for name, part in parts for key, value in part.items()}
+        ct.requests.expectation("create", {**fields, "timeout": 60})
+        text = call("explain", "expectation", "--netns", str(lab.gateway.pid)).stdout
+        [found] = told(lab, "expectation")
+    assert found["anyone"] is True
+    assert "who      anyone, from any port, to tcp 10.0.0.5 port 5001" in text
+    # The lab's gateway has no default route: by which interface anyone comes nobody can say.
+    assert (found["entrance"]["iifname"], found["entrance"]["oifname"]) == (None, "inside")
+    assert found["entrance"]["verdict"] == "accepted"
+
+
+def test_ipv6(lab: Lab) -> None:
+    def serve6(ready: threading.Event) -> tuple[socket.socket, socket.socket]:
+        listening = socket.create_server((SERVER6, 21), family=socket.AF_INET6)
+        ready.set()
+        control, _ = listening.accept()
+        control.sendall(b"220 hello\r\n")
+        control.recv(1_000)
+        control.sendall(b"229 Entering Extended Passive Mode (|||51212|)\r\n")
+        return listening, control
+
+    def ask6() -> socket.socket:
+        control = socket.create_connection((SERVER6, 21))
+        control.recv(1_000)
+        control.sendall(b"EPSV\r\n")
+        control.recv(1_000)
+        return control
+
+    ready = threading.Event()
+    server = lab.server.start(serve6, ready)
+    assert ready.wait(10)
+    client = lab.client.call(ask6)
+    listening, control = server.result()
+    with listening, control, client:
+        [found] = told(lab, "expectation")
+    assert found["led_to"] == f"[{SERVER6}]:51212"
+    assert found["shown_as"] == GATEWAY6
+    assert (found["entrance"]["verdict"], found["entrance"]["iifname"]) == ("accepted", "inside")
+    assert found["assigned_by"]["certain"] is True
 
 
 def test_a_flow_is_explained_with_what_belongs_to_it(lab: Lab) -> None:

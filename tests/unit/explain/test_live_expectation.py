@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from conntap import _core
 from conntap.explain.live_expectation import tell_expectation, translated
 from live_stories import FTP_RULES, expectation, flow, live
+
+
+def other_direction(one: _core.Expectation) -> _core.Expectation:
+    """The same with CTA_EXPECT_NAT_DIR 0."""
+    data = one.message()
+    direction = bytes([8, 0, 1, 0, 0, 0, 0, 1])  # an attribute of 8 bytes, type 1, the number 1
+    assert data.count(direction) == 1
+    changed = data.replace(direction, direction[:-1] + b"\0")
+    return next(_core.Batch.of([(changed, 0)]).expectations())
 
 
 def lines(*, rules=FTP_RULES, utc: bool = True) -> dict[str, str]:
@@ -35,8 +45,8 @@ def test_the_rules_that_assign_and_let_in() -> None:
     # The master comes by lan (192.0.2.1); the expected one comes by dmz (192.0.2.10).
     said = lines()
     assert "assigned by nft: table inet fw, chain pre, handle 7" in said["helper"]
-    # Where it is led is not known without its master: it would reach the gateway itself, where nothing filters.
-    assert said["rule"].startswith("nothing filters at input: it gets in (in by dmz, to this machine)")
+    assert said["rule"].startswith("lets it in: nft: table inet fw, chain fwd, handle 9: ")
+    assert said["rule"].endswith("(in by dmz, out by lan)")
 
 
 def test_without_rules_the_rest_is_told() -> None:
@@ -49,7 +59,8 @@ def test_data_for_programs() -> None:
     data = tell_expectation(expectation(), live(FTP_RULES)).data
     assert data["anyone"] is False
     assert data["until_ns"] == 1_795_000_000_000_000_000 + 299 * 1_000_000_000
-    assert data["entrance"]["hook"] == "input"
+    assert (data["entrance"]["hook"], data["entrance"]["verdict"]) == ("forward", "accepted")
+    assert data["led_to"] == "192.0.2.1:51201"
     assert data["expectation"]["helper"] == "ftp"
 
 
@@ -57,5 +68,12 @@ def test_data_for_programs() -> None:
 def test_where_it_is_led_follows_the_master(known: bool) -> None:
     """Source: nf_nat_follow_master. The sample's direction is 1: the master's own source, at the saved port."""
     inside, shown = translated(expectation(), flow() if known else None)
-    assert (inside.dst, shown) == (("192.0.2.1", "203.0.113.5") if known else ("198.51.100.100", None))
-    assert inside.dport == 51_201
+    assert (inside.dst, inside.dport, shown) == ("192.0.2.1", 51_201, "192.0.2.10")
+
+
+def test_in_the_other_direction_the_masters_other_side_is_needed() -> None:
+    """Direction 0, as after PASV: to the real server, from the address that the master is shown with."""
+    passive = other_direction(expectation())
+    inside, shown = translated(passive, flow())
+    assert (inside.dst, inside.dport, shown) == ("192.0.2.10", 51_201, "198.51.100.100")
+    assert translated(passive, None)[0].dst == "198.51.100.100"  # as it is: the master has gone

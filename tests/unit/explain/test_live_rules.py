@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from conntap.explain.live_rules import Ends, assigned_by, entrance, interface_to, is_local
+from conntap.rules.iptables import read_iptables
 from live_stories import (
     FTP_OBJECT,
     FTP_RULES,
@@ -68,6 +69,14 @@ def test_a_jump_is_followed() -> None:
 def test_chains_that_jump_in_a_circle_end() -> None:
     circle = rule("pre", {"jump": {"target": "sub"}})
     assert assigned(PRE, circle, chain("sub", ""), rule("sub", {"jump": {"target": "sub"}})) == []
+
+
+def test_iptables_assigns_by_a_template() -> None:
+    save = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i lan -p tcp -m tcp --dport 21 -j CT --helper ftp\nCOMMIT\n"
+    rules = read_iptables(save, 4)
+    [found] = assigned_by(rules, "ftp", CONTROL, "lan", local=False)
+    assert (found.certain, found.place.source, found.place.line) == (True, "iptables", 3)
+    assert assigned_by(rules, "ftp", CONTROL, "wan", local=False) == []
 
 
 def test_routes_tell_interfaces() -> None:

@@ -116,9 +116,13 @@ def _helpers(entries: tuple[Entry, ...]) -> str:
     waiting = [entry for entry in entries if entry.name.startswith("expectations")]
     total = sum(entry.number or 0 for entry in waiting)
     by = [f"{entry.name.removeprefix('expectations of ')} {entry.value}" for entry in waiting if entry.number]
-    if not waiting:
-        return f"{len(entries)} looked at"
-    return f"{total:,} expectation{'s'[: total != 1]} wait{'s'[: total == 1]}" + (f": {', '.join(by)}" if by else "")
+    said: list[str] = []
+    if waiting:
+        said.append(
+            f"{total:,} expectation{'s'[: total != 1]} wait{'s'[: total == 1]}" + (f": {', '.join(by)}" if by else "")
+        )
+    said += [f"in nftables: {entry.value}" for entry in entries if entry.name == "helpers in nftables"]
+    return "; ".join(said) or f"{len(entries)} looked at"
 
 
 def _logging(entries: tuple[Entry, ...]) -> str:

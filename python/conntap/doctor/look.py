@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conntap.doctor import assigned, losses, machine, modules, settings, table
 from conntap.doctor import listeners as listening
-from conntap.doctor import losses, machine, modules, settings, table
 from conntap.doctor.model import GROUPS, Report
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def look(seen: Reading) -> Report:
         *listening.look(seen),
         *settings.look(seen),
         *machine.look(seen),
+        *assigned.look(seen),
         *modules.look(seen),
     ]
     order = list(GROUPS)

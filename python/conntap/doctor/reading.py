@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from conntap.doctor.assigned import NftError, helper_objects
 from conntap.doctor.diag import buffers
 from conntap.doctor.inside import within
 from conntap.doctor.listeners import listeners
@@ -17,6 +18,7 @@ from conntap.netns import NetNs, path_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from conntap.doctor.assigned import HelperObject
     from conntap.kernel import Conntrack
 
 __all__ = ["Reading", "read"]
@@ -42,6 +44,7 @@ class Reading:
         buffers: inode of a netfilter socket → bytes of its receive buffer.
         slabs: object kind → (active, total, bytes of one), machine-wide; empty without root.
         memory: bytes of memory in the machine; 0 unknown.
+        helpers: objects of nftables that rules can assign; None where they could not be had.
         nf_log: /proc/net/netfilter/nf_log.
         initial: it is the machine's first namespace, in which alone some settings can be changed.
         left: what a killed `--log-invalid` left changed, in words; "" nothing.
@@ -56,6 +59,7 @@ class Reading:
     buffers: Mapping[int, int] = field(default_factory=dict[int, int])
     slabs: Mapping[str, tuple[int, int, int]] = field(default_factory=dict[str, tuple[int, int, int]])
     memory: int = 0
+    helpers: tuple[HelperObject, ...] | None = None
     nf_log: str = ""
     initial: bool = True
     left: str = ""
@@ -83,6 +87,11 @@ def read(netns: NetNs = None) -> Reading:
     path = path_of(netns)
     unseen: list[Unseen] = []
     settings, netlink, nf_log, sizes = within(path, lambda: _inside(unseen))
+    helpers: tuple[HelperObject, ...] | None = None
+    try:
+        helpers = within(path, helper_objects)
+    except NftError as error:
+        unseen.append(Unseen("which helpers rules of nftables can assign", str(error)))
     if "netfilter/nf_conntrack_count" not in settings:
         why = "the kernel has no connection tracking here: modprobe nf_conntrack, or a rule that needs it"
         unseen.append(Unseen("the settings net.netfilter.nf_conntrack_*", why))
@@ -107,6 +116,7 @@ def read(netns: NetNs = None) -> Reading:
         buffers=sizes,
         slabs=_slabs(unseen),
         memory=_memory(),
+        helpers=helpers,
         nf_log=nf_log,
         initial="core/netdev_max_backlog" in settings,
         left=_left(path),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conntap.doctor import listeners, modules, reading
+from conntap.doctor.assigned import HelperObject
 from conntap.doctor.model import Unseen
 from conntap.doctor.reading import Reading
 from conntap.doctor.settings import SETTINGS
@@ -45,6 +46,7 @@ def cpus(**counters: int) -> tuple[dict[str, int], ...]:
 FINE = Reading(
     settings=settings(), cpus=cpus(), expect_cpus=({"cpu": 0, "expect_new": 3},), expectations={"ftp": (2, 0)},
     netlink=HEAD, memory=16 << 30, slabs={"nf_conntrack": (61_022, 61_024, 256)},
+    helpers=(HelperObject("inet fw", "f", "ftp", "tcp"), HelperObject("inet fw", "s", "sip", "udp")),
 )  # fmt: skip
 SICK = Reading(
     settings=settings(

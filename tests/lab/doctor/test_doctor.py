@@ -114,6 +114,12 @@ def test_expectations_are_counted_by_helper(lab: Lab) -> None:
     assert "1 of them may be used by anyone" in found["expectations of ftp"]["why"]
 
 
+def test_helpers_that_rules_can_assign(lab: Lab) -> None:
+    entry = diagnosed(lab.gateway, "--only", "helpers")["helpers in nftables"]
+    assert entry["value"] == "ftp, tftp"
+    assert "ftp for tcp in inet lab" in entry["why"]
+
+
 def test_without_rights_the_settings_are_still_told(host: Host, need: Callable[[str], str]) -> None:
     """As a process in the namespace that has lost its capabilities."""
     command = [need("setpriv"), "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]

@@ -26,8 +26,8 @@ __all__ = ["log_invalid", "put_back", "wanted"]
 SHOWN, SHOWN_JSON = 3, 100
 #: How long one wait lasts at most.
 TICK: Final = 0.2
-#: Lines on their way come within this, after the log is off: the kernel gathers them for 50 ms.
-REST: Final = 0.15
+#: After the log is off lines that wait are still taken, until none came for so long: the kernel gathers them for 50 ms.
+REST, DRAIN = 0.15, 10.0
 ALL: Final = 255
 
 
@@ -51,10 +51,12 @@ def log_invalid(io: IO, netns: str | None, protocol: int, seconds: float, *, jso
     """Turn it on, read it, put all back, tell."""
     from conntap.doctor.sums import Sums
     from conntap.doctor.switch import InvalidLog
+    from conntap.kernel import Conntrack
 
     sums = Sums()
     # Signals are taken before anything is changed: whenever one comes, what was changed is put back.
-    with stopping() as stop, InvalidLog(netns, protocol) as on:
+    with stopping() as stop, Conntrack(netns) as ct, InvalidLog(netns, protocol) as on:
+        before = ct.stats()
         log = on.log
         io.say(f"logging INVALID packets for {seconds:g} s (ctrl+c ends it earlier)")
         began = time.monotonic()
@@ -64,22 +66,38 @@ def log_invalid(io: IO, netns: str | None, protocol: int, seconds: float, *, jso
                 sums.take(line)
         took = time.monotonic() - began
         on.off()
+        ends = time.monotonic() + DRAIN
         until = time.monotonic() + REST
-        while (left := until - time.monotonic()) > 0:
-            for line in log.receive(left):
+        while (left := min(until, ends) - time.monotonic()) > 0:
+            lines = log.receive(left)
+            for line in lines:
                 sums.take(line)
+            until = time.monotonic() + REST if lines else until
         lost, malformed = log.lost, log.malformed
+        counted = counted_since(before, ct.stats())
     if json_:
-        found: dict[str, Any] = {"seconds": round(took, 3), "lost": lost, "malformed": malformed}
+        found: dict[str, Any] = {
+            "seconds": round(took, 3),
+            "lost": lost,
+            "malformed": malformed,
+            "invalid_counted": counted,
+        }
         io.write(json.dumps({**found, **sums.as_dict(SHOWN_JSON)}, separators=(",", ":")).encode() + b"\n")
         return
-    lines = told(sums, min(io.width or WIDEST, WIDEST))
+    text_lines = told(sums, min(io.width or WIDEST, WIDEST))
     lost_text = f" · {lost:,} more could not be delivered" if lost else ""
     lost_text += f" · {malformed:,} unreadable" if malformed else ""
     rules = f" · {sums.others:,} lines of rules" if sums.others else ""
-    lines.append(f"{sums.lines:,} lines in {took:.1f} s{lost_text}{rules} · the log is off again")
-    text = "".join(f"{line}\n" for line in lines)
+    told_of = f"{sums.lines:,} line{'s'[: sums.lines != 1]} in {took:.1f} s{lost_text}{rules}"
+    all_of = f"the kernel counted {counted:,} INVALID packet{'s'[: counted != 1]} of any protocol"
+    text_lines += wrapped(f"{told_of} · {all_of} · the log is off again", min(io.width or WIDEST, WIDEST), "", "  ")
+    text = "".join(f"{line}\n" for line in text_lines)
     io.write((text.translate(IN_ASCII) if io.ascii else text).encode())
+
+
+def counted_since(before: list[dict[str, int]], after: list[dict[str, int]]) -> int:
+    """How many INVALID packets the kernel counted in between; its counters have 32 bits."""
+    return sum((new["invalid"] - old["invalid"]) & 0xFFFF_FFFF for old, new in zip(before, after))
 
 
 def put_back(io: IO, netns: str | None) -> None:

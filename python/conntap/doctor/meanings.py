@@ -90,7 +90,7 @@ MEANINGS: Final = (
     ),
     Meaning(
         "tcp_overshot",
-        r"\d+ bytes more than expected",
+        r"(?:\d+|N) bytes more than expected",
         "a little more data than the window has room for",
         f"{TCP}, tcp_in_window",
         "harmless: a sender that is ahead of a window update",

@@ -36,10 +36,13 @@ HEAD: Final = struct.Struct("=IHHII")
 BODY_AT: Final = HEAD.size + 4
 #: Bytes of each packet: enough for the headers, those inside of an ICMP error included.
 COPIED: Final = 160
-BUFFER_BYTES: Final = 8 << 20
+#: Used only while lines wait.
+BUFFER_BYTES: Final = 64 << 20
 SO_RCVBUFFORCE: Final = 33
 #: Lines gather so many, or so long (in 1/100 s), before the kernel hands them out.
 GATHER, GATHER_CENTISECONDS = 16, 5
+#: The kernel's messages are a page long; so many are taken at once.
+DATAGRAM, AT_ONCE = 1 << 16, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class PacketLog:
     """A subscription to group 0 in the namespace in which it is made.
 
     Attributes:
-        lost: lines that the kernel could not deliver, by their numbers.
+        lost: lines that the kernel could not deliver, by their numbers; of the last ones nothing tells.
         malformed: messages that could not be read.
     """
 
@@ -118,18 +121,21 @@ class PacketLog:
             raise from_errno(op, code)
 
     def receive(self, seconds: float) -> list[Line]:
-        """Lines that come within *seconds*; returns with the first."""
+        """Lines that come within *seconds*; returns with the first, and what came with it."""
         ready, _, _ = select.select([self._socket], [], [], max(0.0, seconds))
-        if not ready:
-            return []
-        try:
-            datagram = self._socket.recv(1 << 18)
-        except OSError as error:
-            if error.errno == errno.ENOBUFS:  # the hole in the numbers tells how many
-                return []
-            raise from_errno("reading the packet log", error.errno or 0) from error
-        lines, malformed = parse(datagram)
-        self.malformed += malformed
+        lines: list[Line] = []
+        for _ in range(AT_ONCE if ready else 0):
+            try:
+                datagram = self._socket.recv(DATAGRAM, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:  # the hole in the numbers tells how many
+                    continue
+                raise from_errno("reading the packet log", error.errno or 0) from error
+            found, malformed = parse(datagram)
+            self.malformed += malformed
+            lines += found
         for line in lines:
             if line.number is not None:
                 if self._next is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Final
 
 __all__ = ["PROTOCOLS", "Ends", "ends"]
@@ -52,11 +52,11 @@ def ends(packet: bytes) -> Ends | None:
     version = packet[0] >> 4 if packet else 0
     if version == 4 and len(packet) >= 20:
         at = (packet[0] & 15) * 4
-        src, dst = str(IPv4Address(packet[12:16])), str(IPv4Address(packet[16:20]))
+        src, dst = inet_ntop(AF_INET, packet[12:16]), inet_ntop(AF_INET, packet[16:20])
         first = struct.unpack_from(">H", packet, 6)[0] & 0x1FFF == 0
         return _with_ports(packet, at, packet[9], src, dst, first=first)
     if version == 6 and len(packet) >= 40:
-        src, dst = str(IPv6Address(packet[8:24])), str(IPv6Address(packet[24:40]))
+        src, dst = inet_ntop(AF_INET6, packet[8:24]), inet_ntop(AF_INET6, packet[24:40])
         protocol, at, first = packet[6], 40, True
         while protocol in SKIPPED and at + 2 <= len(packet):
             protocol, at = packet[at], at + 8 * (packet[at + 1] + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from conntap.doctor.meanings import Meaning, meaning, without_numbers, words_of
@@ -41,6 +42,13 @@ class Kind:
     elsewhere: int = 0
 
 
+@lru_cache(4096)
+def equal_words(prefix: str) -> str | None:
+    """The kernel's words, numbers aside; None where it is no line about an INVALID packet."""
+    words = words_of(prefix)
+    return None if words is None else without_numbers(words)
+
+
 class Sums:
     """Takes lines; bounded in memory whatever comes.
 
@@ -57,14 +65,14 @@ class Sums:
 
     def take(self, line: Line) -> None:
         """Add one."""
-        words = words_of(line.prefix)
+        words = equal_words(line.prefix)
         if words is None:
             self.others += 1
             return
         self.lines += 1
         whose = ends(line.packet)
         name = whose.name if whose else "?"
-        key = (name, without_numbers(words))
+        key = (name, words)
         kind = self._kinds.get(key)
         if kind is None:
             if len(self._kinds) >= MOST:

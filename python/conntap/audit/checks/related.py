@@ -9,7 +9,7 @@ from conntap.audit.finder import Group, by_rule, evidence, key_of, reaches
 from conntap.audit.finding import Finding, Severity
 from conntap.audit.fixes import limit_input, limit_related
 from conntap.audit.known import HELPERS
-from conntap.audit.view import ANYBODYS_HELPER, NOWHERE, PORTS
+from conntap.audit.view import ANYBODYS_HELPER, ANYWHERE, NOWHERE, PORTS
 from conntap.audit.words import listed, ports_text, sentence, worst
 from conntap.rules.model import Span
 
@@ -128,20 +128,30 @@ def any_helper(view: View) -> Iterator[Finding]:
         )
 
 
+def anywhere(view: View, nfproto: int, l4proto: int, state: str, helper: str) -> Answer | None:
+    """The answer where a packet is accepted between whatever interfaces and addresses; None where it is not."""
+    answer = None
+    for ends in ANYWHERE[nfproto]:
+        answer = view.packet(NOWHERE, NOWHERE, nfproto=nfproto, l4proto=l4proto, state=state, helper=helper, ends=ends)
+        if not answer.accepted:
+            return None
+    return answer
+
+
 def any_direction(view: View) -> Iterator[Finding]:
     """A002: RELATED is accepted between whatever interfaces, from whatever address."""
     if not view.assigned:
         return
     asked: list[tuple[Answer, int, int, str | None, str | None]] = []
-    for helper in (ANYBODYS_HELPER, *view.helpers):
-        for nfproto in families(view):
-            for l4proto in protocols(view):
-                answer = view.packet(
-                    NOWHERE, NOWHERE, nfproto=nfproto, l4proto=l4proto, state="related", helper=helper, addresses=False
-                )
-                new = view.packet(NOWHERE, NOWHERE, nfproto=nfproto, l4proto=l4proto, state="new", addresses=False)
-                if answer.accepted and (new.dropped or view.nat):
-                    asked.append((answer, nfproto, l4proto, None, None))
+    for nfproto in families(view):
+        for l4proto in protocols(view):
+            if not view.nat and anywhere(view, nfproto, l4proto, "new", ""):
+                continue  # whatever begins is accepted: RELATED opens nothing
+            asked += [
+                (answer, nfproto, l4proto, None, None)
+                for helper in (ANYBODYS_HELPER, *view.helpers)
+                if (answer := anywhere(view, nfproto, l4proto, "related", helper))
+            ]
     for group in by_rule(asked):
         rule = group.step.rule
         through = [one for one in view.openings if one.ports]

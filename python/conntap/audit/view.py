@@ -209,6 +209,17 @@ class View:
             )
         )
 
+    def beyond(self, related: Answer, new: Answer, nfproto: int) -> Answer:
+        """What is accepted of RELATED packets and not of new ones: what is open to anybody is no helper's doing.
+
+        Where all new ones are accepted and sources are translated it is the translation that hides the hosts: nobody
+        can address them, and what a helper expects is open all the same.
+        """
+        if self.nat and nfproto == 4 and not new.dropped and not new.unsure:
+            return related
+        taken = new.accepted
+        return replace(related, accepted=less(related.accepted, taken), unsure=less(related.unsure, taken))
+
     def begins(self, one: Assignment, iif: str, oif: str, nfproto: int) -> bool:
         """A connection that gets this helper may begin from `iif` to `oif`: the rules let it pass, or may."""
         known = HELPERS.get(one.helper)
@@ -264,13 +275,11 @@ class View:
                     )
                     for state in ("related", "new")
                 )
-                ports, unsure = related.accepted, related.unsure
-                if not (self.nat and nfproto == 4):
-                    # Without NAT a stranger may address the host: what is open to anybody is not the helper's doing.
-                    ports, unsure = less(ports, new.accepted), less(unsure, new.accepted)
-                wild = expected.wild(self.gateway)
-                if ports or unsure:
-                    found.append(Opening(known, expected, one, nfproto, outside, inside, wild, ports, unsure, related))
+                open_ = self.beyond(related, new, nfproto)
+                if open_.accepted or open_.unsure:
+                    wild = expected.wild(self.gateway)
+                    spans = (open_.accepted, open_.unsure)
+                    found.append(Opening(known, expected, one, nfproto, outside, inside, wild, *spans, related))
                     break
         return found
 
@@ -325,5 +334,6 @@ def asks_state(rule: Rule) -> bool:
 
 def accepting(answer: Answer) -> list[Step]:
     """The steps that let something in: those whose rule asks for the state, else all that accept."""
-    steps = [step for step in answer.steps if step.verdict == "accept"]
+    through = (*answer.accepted, *answer.unsure)
+    steps = [step for step in answer.steps if step.verdict == "accept" and less(step.ports, less(step.ports, through))]
     return [step for step in steps if step.rule is not None and asks_state(step.rule)] or steps

@@ -9,7 +9,7 @@ from conntap.audit.finder import Group, by_rule, evidence, key_of, reaches
 from conntap.audit.finding import Finding, Severity
 from conntap.audit.fixes import limit_input, limit_related
 from conntap.audit.known import HELPERS
-from conntap.audit.view import ANYBODYS_HELPER, ANYWHERE, NOWHERE, PORTS
+from conntap.audit.view import ANYBODYS_HELPER, ANYWHERE, NOWHERE, PORTS, less
 from conntap.audit.words import listed, ports_text, sentence, worst
 from conntap.rules.model import Span
 
@@ -56,28 +56,21 @@ def inward(
     for nfproto in families(view):
         for l4proto in protocols(view):
             for outside, inside in view.pairs:
-                if open_anyway(view, nfproto, l4proto, outside, inside, ports):
-                    continue
                 for host in view.hosts(inside, nfproto):
-                    answer = view.packet(
-                        outside,
-                        inside,
-                        nfproto=nfproto,
-                        l4proto=l4proto,
-                        state="related",
-                        helper=helper,
-                        ports=ports,
-                        host=host,
+                    related, new = (
+                        view.packet(
+                            outside,
+                            inside,
+                            nfproto=nfproto,
+                            l4proto=l4proto,
+                            state=state,
+                            helper=helper if state == "related" else "",
+                            ports=ports,
+                            host=host,
+                        )
+                        for state in ("related", "new")
                     )
-                    yield answer, nfproto, l4proto, outside, inside
-
-
-def open_anyway(view: View, nfproto: int, l4proto: int, outside: str, inside: str, ports: tuple[Span, ...]) -> bool:
-    """A stranger can address the host, and every new connection is accepted: RELATED opens nothing."""
-    if view.nat and nfproto == 4:
-        return False
-    new = view.packet(outside, inside, nfproto=nfproto, l4proto=l4proto, state="new", ports=ports)
-    return not new.dropped and not new.unsure
+                    yield view.beyond(related, new, nfproto), nfproto, l4proto, outside, inside
 
 
 def doubt(group: Group) -> str:
@@ -232,7 +225,7 @@ def to_gateway(view: View) -> Iterator[Finding]:
                     hook="input",
                 )
                 new = view.packet(outside, None, nfproto=nfproto, l4proto=l4proto, state="new", hook="input")
-                if answer.accepted and (new.dropped or new.unsure):
+                if less(answer.accepted, new.accepted):
                     asked.append((answer, nfproto, l4proto, outside, None))
     own = [one for one in view.assigned if one.hook == "output"]
     for group in by_rule(asked):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Final
 
 from conntap.errors import UsageError
@@ -16,6 +17,8 @@ __all__ = ["kind_of", "read_files"]
 
 #: Words by which a table of iptables-save begins.
 TABLES: Final = ("*filter", "*nat", "*mangle", "*raw", "*security")
+#: A line of `sysctl -a`, or of module parameters.
+SETTING: Final = re.compile(r"\s*[\w*-][\w*@/:-]*[./][\w.*@/:-]*\s*=[ -~]*")
 #: As much of a text as is looked at to tell what it is.
 HEAD: Final = 1 << 16
 
@@ -55,7 +58,10 @@ def read_files(
             add(texts, kind, text, path)
             sources[kind] = os.fspath(path)
     for name, path in (named or {}).items():
-        add(texts, name, read(path).decode(errors="replace"), path)
+        text = read(path).decode(errors="replace")
+        if name in ("sysctl", "parameters") and not any(SETTING.fullmatch(line) for line in text.splitlines()):
+            raise UsageError(f"{path}: this has no line `name = value`", hint=f"conntap audit --{name} FILE")
+        add(texts, name, text, path)
         sources[name] = os.fspath(path)
     return Gateway(texts, {name: why for name, why in missing.items() if name not in texts}, sources)
 
@@ -94,13 +100,19 @@ def kind_of(text: str, name: str = "") -> str:
         six = "ip6tables" in head or "ip6tables" in name or "icmp6" in head or "ipv6-icmp" in head
         return "ip6tables-save" if six else "iptables-save"
     settings = [line for line in lines if not line.startswith(("#", ";"))]
-    if not settings or not all("=" in line for line in settings[:-1] or settings):
-        return (
-            "modules"
-            if settings and all(len(line.split()) >= 4 and line.split()[1].isdecimal() for line in settings[:-1])
-            else ""
-        )
-    names = [line.partition("=")[0].strip() for line in settings]
+    # The last line of what was looked at may be cut.
+    whole = settings[:-1] or settings
+    if whole and all(is_module(line) for line in whole):
+        return "modules"
+    if not whole or not all("=" in line for line in whole):
+        return ""
+    names = [line.partition("=")[0].strip() for line in whole]
     if any(one.startswith(("nf_", "xt_", "nfnetlink", "ip_")) for one in names):
         return "parameters"
-    return "sysctl" if all("." in one or "/" in one for one in names[:-1] or names) else ""
+    return "sysctl" if all("." in one or "/" in one for one in names) else ""
+
+
+def is_module(line: str) -> bool:
+    """A line of /proc/modules: a name, a size, how often it is used, by whom."""
+    words = line.split()
+    return len(words) >= 4 and words[1].isdecimal() and words[2].isdecimal()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from conntap.rules.model import Condition, Value
 
-__all__ = ["ABSENT", "PORTS", "Absent", "Holding", "Known", "fits", "fits_ports", "row_fits"]
+__all__ = ["ABSENT", "PORTS", "Absent", "Holding", "Known", "fits", "fits_ports", "holds", "row_fits"]
 
 #: Fields that are followed for all ports at once.
 PORTS: Final = frozenset({"dport", "ct_original_dport"})
@@ -102,6 +102,16 @@ def fits_ports(condition: Condition, known: Callable[[str], Known]) -> tuple[int
     if condition.negated:
         sure = ALL_PORTS & ~(sure | may)
     return sure, may
+
+
+def holds(condition: Condition, known: Callable[[str], Known]) -> tuple[int, int]:
+    """Any condition: the ports of which it holds for sure, and those of which it may."""
+    if len(condition.fields) != 1 or condition.fields[0] in PORTS:
+        return fits_ports(condition, known)
+    answer = fits(condition, known(condition.fields[0]))
+    if answer is None:
+        return 0, ALL_PORTS
+    return (ALL_PORTS, 0) if answer else (0, 0)
 
 
 def row_fits(

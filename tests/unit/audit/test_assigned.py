@@ -21,6 +21,6 @@ def test_conditions_of_the_jump_count():
 
 def test_by_the_kernel_where_it_is_old_and_told_to():
     old = {"uname": "5.10.0", "sysctl": "net.netfilter.nf_conntrack_helper = 1\n", "modules": "nf_conntrack_sip 1 0\n"}
-    found = [one for one in assignments_of(gateway("no-helper", **old))]
+    found = assignments_of(gateway("no-helper", **old))
     assert [(one.helper, one.l4proto, one.rule) for one in found] == [("sip", 17, None), ("sip", 6, None)]
     assert not assignments_of(gateway("no-helper", **(old | {"uname": "6.18.0"})))

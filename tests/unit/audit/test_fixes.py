@@ -23,6 +23,9 @@ def test_a_rule_without_related(text, left):
     assert without_related(text) == left
 
 
+HELPED = "-m conntrack --ctstate RELATED -m helper --helper ftp -j ACCEPT"
+
+
 def test_iptables_is_told_by_the_number_of_the_rule():
     seen = view("good")
     place = Place(
@@ -41,6 +44,6 @@ def test_iptables_is_told_by_the_number_of_the_rule():
     assert limit_related(second, seen).iptables.splitlines() == [
         "iptables -R FORWARD 2 -m conntrack --ctstate ESTABLISHED -j ACCEPT",
         "iptables -I FORWARD 3 -p icmp -m conntrack --ctstate RELATED -j ACCEPT",
-        "iptables -I FORWARD 4 -i wan -o lan -p tcp --dport 1024:65535 -m conntrack --ctstate RELATED -m helper --helper ftp -j ACCEPT",
-        "iptables -I FORWARD 5 -i lan -o wan -p tcp --dport 1024:65535 -m conntrack --ctstate RELATED -m helper --helper ftp -j ACCEPT",
+        "iptables -I FORWARD 4 -i wan -o lan -p tcp --dport 1024:65535 " + HELPED,
+        "iptables -I FORWARD 5 -i lan -o wan -p tcp --dport 1024:65535 " + HELPED,
     ]

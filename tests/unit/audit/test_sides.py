@@ -22,10 +22,18 @@ def addresses(**networks):
     )
 
 
+DEFAULT = '[{"dst":"default","dev":"e1"}]'
+
+
 @pytest.mark.parametrize(
     ("texts", "inside", "outside", "why"),
     [
-        ({"routes.json": '[{"dst":"default","dev":"e1"}]', "addresses.json": addresses(e0="10.0.0.1/24", e1="10.9.0.2/24")}, ("e0",), ("e1",), "the default route"),
+        (
+            {"routes.json": DEFAULT, "addresses.json": addresses(e0="10.0.0.1/24", e1="10.9.0.2/24")},
+            ("e0",),
+            ("e1",),
+            "the default route",
+        ),
         ({"addresses.json": addresses(e0="10.0.0.1/24", e1="8.8.4.4/24")}, ("e0",), ("e1",), "it has a public address"),
         ({}, ("inside0",), ("outside0",), "no interface is known, one that no rule names is taken"),
     ],

@@ -67,6 +67,7 @@ def any_destination(view: View) -> Iterator[Finding]:
             else f"whoever runs a server at {port_words(one)} can make the kernel expect a connection that the "
             f"server names ({known.expected[0].what})",
             known_servers(one, view),
+            reach=reaches(through),
             certain=not one.doubt,
             doubt=one.doubt and f"not understood: {one.doubt}",
             key=key_for(one),

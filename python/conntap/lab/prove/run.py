@@ -1,0 +1,192 @@
+"""The proof: every assigned helper on every way, honest sessions and knocks, on the real kernel."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final
+
+from conntap.audit.known import HELPERS
+from conntap.lab.prove.honest import HONEST
+from conntap.lab.prove.load import RefusedError, cannot_prove, load
+from conntap.lab.prove.lured import LURED
+from conntap.lab.prove.model import Cell, Proof, Row
+from conntap.lab.prove.plan import first_address, friends, links, ways
+from conntap.lab.prove.scene import Scene, words_of
+from conntap.lab.prove.stage import Stage
+from conntap.lab.prove.trace import Trace
+from conntap.lab.prove.wire import packed
+from conntap.rules.assigned import assignments
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from conntap.audit.sides import Sides
+    from conntap.gateway.state import Gateway
+    from conntap.lab.prove.model import Outcome, Way, Who
+    from conntap.lab.prove.scene import Door
+    from conntap.rules.assigned import Assigned
+
+__all__ = ["PORTS", "prove"]
+
+#: A port of a service and one of nobody's.
+PORTS: Final = (22, 45678)
+
+
+def prove(
+    gateway: Gateway, sides: Sides, *, helpers: Collection[str] | None = None, ports: Sequence[int] = PORTS
+) -> Proof:
+    """Play all sessions through a gateway's rules.
+
+    Args:
+        gateway: its rules and settings.
+        sides: which interface leads where.
+        helpers: only these, and these also where no rule assigns them; None: all that rules assign.
+        ports: at which strangers knock.
+
+    Raises:
+        MissingProgramError: `ip`, `nft` or `iptables-restore` is not installed.
+        NamespaceError: the kernel refuses namespaces.
+    """
+    began = time.monotonic()
+    cannot = cannot_prove(gateway)
+    rows: list[Row] = []
+    with Stage(links(gateway, sides)) as stage:
+        try:
+            load(stage.gateway, gateway)
+        except RefusedError as error:
+            hint = f" ({error.hint})" if error.hint else ""
+            return Proof(refused=f"{error}{hint}", cannot=tuple(cannot), seconds=time.monotonic() - began)
+        with Trace(stage.gateway, gateway) as trace:
+            player = Player(stage, trace, gateway, ports)
+            for nfproto in (4, 6):
+                for way in ways(sides, nfproto):
+                    rows += player.rows(way, helpers)
+    return Proof(tuple(rows), "", tuple(cannot), time.monotonic() - began)
+
+
+class Player:
+    """Plays sessions on a stage and judges what came through."""
+
+    def __init__(self, stage: Stage, trace: Trace, gateway: Gateway, ports: Sequence[int]) -> None:
+        self.stage, self.trace, self.gateway, self.ports = stage, trace, gateway, ports
+        self.assigned = [one for one in assignments(gateway.rules) if one.reachable]
+
+    def rows(self, way: Way, helpers: Collection[str] | None) -> Iterator[Row]:
+        """The rows of one way; of helpers that do not know the IP version there is none."""
+        self.stage.set_out(way)
+        for helper, l4proto in HONEST:
+            known = HELPERS[helper]
+            given = [one for one in self.assigned if fits(one, helper, l4proto, way)]
+            if way.nfproto not in known.nfprotos or (helpers is not None and helper not in helpers):
+                continue
+            if not given and helpers is None:
+                continue
+            port = port_of(given, known.port)
+            host = way.host if not given else first_address(given[0].saddrs, way.nfproto, way.host)
+            yield self.row(replace(way, host=host), helper, l4proto, port, given)
+
+    def row(self, way: Way, helper: str, l4proto: int, port: int, given: list[Assigned]) -> Row:
+        """One helper: the first honest server that is reached, then the strangers."""
+        cells: list[Cell] = []
+        for name in friends(self.gateway.rules, given, way):
+            way = replace(way, friend=name)
+            cells = [self.honest(way, helper, l4proto, port, session) for session in HONEST[helper, l4proto]]
+            if any(one.outcome == "works" for one in cells):
+                break
+        cells += self.overheard(way, helper, l4proto, port)
+        cells += self.lured(way, helper, l4proto, port)
+        return Row(helper, l4proto, port, way, tuple(cells))
+
+    def honest(self, way: Way, helper: str, l4proto: int, port: int, session: str) -> Cell:
+        """An honest session and its second connection."""
+        scene = self.fresh(way)
+        doors = HONEST[helper, l4proto][session](scene, scene.friend, port)
+        if doors is None:
+            return Cell(
+                "friend", session, port, "fails", "the session itself does not get through", "", self.trace.read()
+            )
+        arrived = scene.through(doors[0], scene.friend)
+        why = "" if doors[0].expected else "without an expectation"
+        return Cell(
+            "friend",
+            session,
+            doors[0].port,
+            "works" if arrived else "fails",
+            why,
+            words_of(doors[0].expected),
+            self.trace.read(),
+        )
+
+    def overheard(self, way: Way, helper: str, l4proto: int, port: int) -> Iterator[Cell]:
+        """A third party knocks at what an honest session opened."""
+        for session, play in HONEST[helper, l4proto].items():
+            scene = self.fresh(way)
+            for door in play(scene, scene.friend, port) or ():
+                if not door.outward:
+                    yield self.knock(scene, "third", f"{session} with the honest server", door.port, door)
+                    break
+
+    def lured(self, way: Way, helper: str, l4proto: int, port: int) -> Iterator[Cell]:
+        """The inside host is lured to a server; that one and a third party knock."""
+        play, least = LURED.get((helper, l4proto), (None, 0))
+        if play is None:
+            return
+        session = (play.__doc__ or "").split(".")[0].split(";")[0]
+        for who in ("server", "third"):
+            for wanted in self.ports:
+                if wanted < least:
+                    continue
+                scene = self.fresh(way)
+                doors = play(scene, scene.server, port, wanted)
+                if doors is None:
+                    yield Cell(
+                        who, session, wanted, "closed", "the inside host's text does not get through to the server"
+                    )
+                    continue
+                inward = [one for one in doors if not one.outward]
+                yield self.knock(scene, who, session, wanted, inward[0])
+
+    def knock(self, scene: Scene, who: Who, session: str, wanted: int, door: Door) -> Cell:
+        """Knock; where it arrives, once more when nothing is expected, to know whether the helper did it."""
+        self.trace.read()
+        remote = scene.server if who == "server" else scene.third
+        arrived = scene.knock(door, remote)
+        trace = self.trace.read()
+        outcome: Outcome = "closed"
+        why = ""
+        if arrived:
+            self.stage.forget()
+            outcome = "anyway" if scene.knock(door, remote) else "open"
+            self.trace.read()
+        elif door.expected is None:
+            why = "no expectation was made"
+        elif not door.expected.any_source and packed(str(door.expected.tuple.src)) != remote:
+            why = "it is not expected from there"
+        elif trace and trace[-1].verdict == "drop":
+            why = "the rules dropped it"
+        return Cell(who, session, wanted, outcome, why, words_of(door.expected), trace)
+
+    def fresh(self, way: Way) -> Scene:
+        self.stage.forget()
+        self.trace.read()
+        return Scene(self.stage, way)
+
+
+def fits(one: Assigned, helper: str, l4proto: int, way: Way) -> bool:
+    """The assignment is for such connections of inside hosts."""
+    return (
+        one.helper == helper
+        and one.l4proto in (0, l4proto)
+        and one.nfproto in (0, way.nfproto)
+        and (one.iifnames is None or any(fnmatchcase(way.inside, name) for name in one.iifnames))
+    )
+
+
+def port_of(given: list[Assigned], usual: int) -> int:
+    """The helper's usual port where it is assigned there, else the first one."""
+    spans = [span for one in given for span in one.ports]
+    if not spans or any(span.first <= usual <= span.last for span in spans):
+        return usual
+    return spans[0].first

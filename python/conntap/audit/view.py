@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import ipaddress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,7 @@ from conntap.audit.sides import STRANGER, words
 from conntap.rules.follow import follow
 from conntap.rules.model import Span, Translate
 from conntap.rules.packet import Asked
+from conntap.rules.spans import union
 
 if TYPE_CHECKING:
     from conntap.audit.known import Expected, Helper
@@ -20,7 +22,13 @@ if TYPE_CHECKING:
     from conntap.rules.model import Rule
     from conntap.rules.packet import Answer, Step
 
-__all__ = ["ANYBODYS_HELPER", "NOWHERE", "Opening", "View"]
+__all__ = ["ANYBODYS_HELPER", "ANYWHERE", "NOWHERE", "Opening", "View"]
+
+
+def pair(source: str, destination: str) -> tuple[int, int]:
+    """Two addresses as integers."""
+    return int(ipaddress.ip_address(source)), int(ipaddress.ip_address(destination))
+
 
 #: A helper that no rule names: what is accepted for it is accepted for every helper.
 ANYBODYS_HELPER: Final = "conntap-any"
@@ -28,6 +36,11 @@ ANYBODYS_HELPER: Final = "conntap-any"
 NOWHERE: Final = "conntap-nowhere"
 #: Ports that a message can name.
 PORTS: Final = (Span(1, 65535),)
+#: Sources and destinations of no network that a rule would name: what is accepted of both is accepted of all.
+ANYWHERE: Final = {
+    4: (pair("203.0.113.99", "198.18.7.7"), pair("172.29.7.9", "10.211.3.4")),
+    6: (pair("2001:db8:ffff::99", "2001:db8:77::7"), pair("fd12:7::9", "fd13:3::4")),
+}
 #: So many pairs of interfaces are asked about; the audit says when there are more.
 PAIRS: Final = 16
 #: So many hosts of which rules on RELATED speak are asked about.
@@ -72,7 +85,7 @@ class View:
         """Follow a packet through the rules."""
         key = replace_key(asked)
         if key not in self.cache:
-            self.cache[key] = follow(self.gateway.rules, asked)
+            self.cache[key] = at_worst(follow(self.gateway.rules, asked))
         return self.cache[key]
 
     @cached_property
@@ -153,16 +166,20 @@ class View:
         addresses: bool = True,
         host: int | None = None,
         whichever: bool = False,
+        ends: tuple[int, int] | None = None,
     ) -> Answer:
-        """Ask about a packet that comes in by `iif` and leaves by `oif`; from outside it is a stranger's.
+        """Ask about a packet that comes in by `iif` and leaves by `oif`, to `host` inside; from outside a stranger's.
 
-        It goes to `host` inside. Without `addresses` nothing is said of them; `whichever` says nothing of the destination alone.
+        Without `addresses` nothing is said of them; `whichever` says nothing of the destination alone;
+        `ends` are source and destination.
         """
         saddr = daddr = None
         if addresses:
             saddr = STRANGER[nfproto] if iif in self.sides.outside else self.sides.host(iif or "", nfproto)
             daddr = STRANGER[nfproto] if oif in self.sides.outside else host or self.sides.host(oif or "", nfproto)
             daddr = None if whichever else daddr
+        if ends is not None:
+            saddr, daddr = ends
         status: set[str] = set()
         if state == "related":
             status.add("expected")
@@ -191,6 +208,17 @@ class View:
                 more=more,
             )
         )
+
+    def beyond(self, related: Answer, new: Answer, nfproto: int) -> Answer:
+        """What is accepted of RELATED packets and not of new ones: what is open to anybody is no helper's doing.
+
+        Where all new ones are accepted and sources are translated it is the translation that hides the hosts: nobody
+        can address them, and what a helper expects is open all the same.
+        """
+        if self.nat and nfproto == 4 and not new.dropped and not new.unsure:
+            return related
+        taken = new.accepted
+        return replace(related, accepted=less(related.accepted, taken), unsure=less(related.unsure, taken))
 
     def begins(self, one: Assignment, iif: str, oif: str, nfproto: int) -> bool:
         """A connection that gets this helper may begin from `iif` to `oif`: the rules let it pass, or may."""
@@ -247,13 +275,11 @@ class View:
                     )
                     for state in ("related", "new")
                 )
-                ports, unsure = related.accepted, related.unsure
-                if not (self.nat and nfproto == 4):
-                    # Without NAT a stranger may address the host: what is open to anybody is not the helper's doing.
-                    ports, unsure = less(ports, new.accepted), less(unsure, new.accepted)
-                wild = expected.wild(self.gateway)
-                if ports or unsure:
-                    found.append(Opening(known, expected, one, nfproto, outside, inside, wild, ports, unsure, related))
+                open_ = self.beyond(related, new, nfproto)
+                if open_.accepted or open_.unsure:
+                    wild = expected.wild(self.gateway)
+                    spans = (open_.accepted, open_.unsure)
+                    found.append(Opening(known, expected, one, nfproto, outside, inside, wild, *spans, related))
                     break
         return found
 
@@ -264,6 +290,24 @@ def replace_key(asked: Asked) -> tuple[object, ...]:
         asked.hook, asked.nfproto, asked.iifname, asked.oifname, asked.saddr, asked.daddr, asked.l4proto, asked.sport,
         asked.dports, asked.ct_state, asked.ct_helper, asked.ct_status, tuple(sorted(asked.more.items())),
     )  # fmt: skip
+
+
+def at_worst(answer: Answer) -> Answer:
+    """Where only a limit or the like makes it unsure, some packets pass: who is dropped comes again."""
+    steps = [step for step in answer.steps if step.verdict == "unsure"]
+    if not answer.unsure or not steps or not all(by_chance(step.rule) for step in steps):
+        return answer
+    return replace(answer, accepted=union((*answer.accepted, *answer.unsure)), unsure=(), reasons=())
+
+
+def by_chance(rule: Rule | None) -> bool:
+    """A rule that fits some packets of equal look and not others, and is understood apart from that."""
+    return (
+        rule is not None
+        and any(one.chance for one in rule.conditions)
+        and all(one.fields or one.chance for one in rule.conditions)
+        and not any(one.grows for one in rule.conditions)
+    )
 
 
 def less(spans: tuple[Span, ...], taken: tuple[Span, ...]) -> tuple[Span, ...]:
@@ -290,5 +334,6 @@ def asks_state(rule: Rule) -> bool:
 
 def accepting(answer: Answer) -> list[Step]:
     """The steps that let something in: those whose rule asks for the state, else all that accept."""
-    steps = [step for step in answer.steps if step.verdict == "accept"]
+    through = (*answer.accepted, *answer.unsure)
+    steps = [step for step in answer.steps if step.verdict == "accept" and less(step.ports, less(step.ports, through))]
     return [step for step in steps if step.rule is not None and asks_state(step.rule)] or steps

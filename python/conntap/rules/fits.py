@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from conntap.rules.model import Condition, Value
 
-__all__ = ["ABSENT", "PORTS", "Absent", "Holding", "Known", "fits", "fits_ports", "row_fits"]
+__all__ = ["ABSENT", "PORTS", "Absent", "Holding", "Known", "fits", "fits_ports", "holds", "row_fits"]
 
 #: Fields that are followed for all ports at once.
 PORTS: Final = frozenset({"dport", "ct_original_dport"})
@@ -104,6 +104,16 @@ def fits_ports(condition: Condition, known: Callable[[str], Known]) -> tuple[int
     return sure, may
 
 
+def holds(condition: Condition, known: Callable[[str], Known]) -> tuple[int, int]:
+    """Any condition: the ports of which it holds for sure, and those of which it may."""
+    if len(condition.fields) != 1 or condition.fields[0] in PORTS:
+        return fits_ports(condition, known)
+    answer = fits(condition, known(condition.fields[0]))
+    if answer is None:
+        return 0, ALL_PORTS
+    return (ALL_PORTS, 0) if answer else (0, 0)
+
+
 def row_fits(
     fields: tuple[str, ...],
     row: tuple[tuple[Value, ...], ...],
@@ -135,7 +145,7 @@ def _fits_values(field: str, values: tuple[Value, ...], known: int | str | Holdi
         number = known if mask is None else known & mask
         return any(isinstance(value, Span) and value.first <= number <= value.last for value in values)
     if isinstance(known, Holding):
-        if any(value in known.words for value in values):
+        if any(value == "*" or value in known.words for value in values):  # * of iptables: whatever holds
             return True
         return None if any(value in known.unknown for value in values) else False
     if field == "tcp_flags":

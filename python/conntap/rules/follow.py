@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from conntap.rules.facts import World
 from conntap.rules.index import Indexed
-from conntap.rules.model import Change, Unread, VerdictMap
+from conntap.rules.model import Change, Condition, Unread, VerdictMap
 from conntap.rules.packet import Answer, Step
 from conntap.rules.reasons import why
 from conntap.rules.spans import bits_of, spans_of, union
@@ -23,7 +23,7 @@ from conntap.rules.walk import TooManyWaysError, Walk
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from conntap.rules.model import Condition, Hook, RuleSet
+    from conntap.rules.model import Hook, RuleSet
     from conntap.rules.packet import Asked
     from conntap.rules.walk import Event
 
@@ -152,7 +152,7 @@ def _marks(rules: RuleSet, nfproto: int) -> tuple[frozenset[str], frozenset[str]
                 for done in rule.statements:
                     if isinstance(done, Change):
                         sets.add(done.field)
-                    elif isinstance(done, VerdictMap):
+                    elif isinstance(done, VerdictMap | Condition):
                         asks.update(done.fields)
                     elif isinstance(done, Unread):
                         sets.update(MARKS)

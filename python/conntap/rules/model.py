@@ -203,7 +203,8 @@ class Unread:
     text: str
 
 
-Statement: TypeAlias = "Verdict | VerdictMap | Assign | Notrack | Translate | Change | Unread"
+#: A condition among statements is asked where it stands; what does not fit goes on with the next rule.
+Statement: TypeAlias = "Verdict | VerdictMap | Assign | Notrack | Translate | Change | Unread | Condition"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ Source: libnftables-json(5); net/netfilter/nft_ct.c (nft_ct_helper_obj_eval) for
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
 from conntap.rules.model import (
+    FIELDS,
     Assign,
     Change,
     Condition,
@@ -90,11 +91,14 @@ class Rules:
         statements: list[Statement] = []
         for part, text in zip(parts, texts):
             asked, done = self._part(part, text, place)
-            if asked and statements:
-                rules.append(Rule(place, tuple(conditions), tuple(statements)))
-                conditions = [_again(condition, statements) for condition in conditions]
-                statements = []
-            conditions += [condition for condition in asked if condition not in conditions]
+            asked = [condition for condition in asked if condition not in conditions]
+            if asked and _changed(statements) & {field for condition in conditions for field in condition.fields}:
+                statements += asked  # what was asked before would be answered differently now
+            elif asked:
+                if statements:
+                    rules.append(Rule(place, tuple(conditions), tuple(statements)))
+                    statements = []
+                conditions += asked
             statements += done
         return [*rules, Rule(place, tuple(conditions), tuple(statements))]
 
@@ -194,12 +198,14 @@ def _by_chance(text: str) -> Condition:
     return Condition((), chance=True, text=text)
 
 
-def _again(condition: Condition, statements: list[Statement]) -> Condition:
-    """A condition that was asked before a statement; it may fit no more where that changes what it asked for."""
+def _changed(statements: list[Statement]) -> set[str]:
+    """Fields that statements change."""
     changed = {done.field for done in statements if isinstance(done, Change)}
     if any(isinstance(done, Notrack) for done in statements):
         changed |= {"ct_state"}
-    return replace(condition, fields=(), rows=()) if changed & set(condition.fields) else condition
+    if any(isinstance(done, Unread) for done in statements):
+        changed |= set(FIELDS)
+    return changed
 
 
 def _verdict(value: object) -> Verdict:

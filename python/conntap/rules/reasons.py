@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from conntap.rules.facts import WORDS
 from conntap.rules.fits import PORTS, fits, fits_ports
-from conntap.rules.model import VerdictMap
+from conntap.rules.model import Condition, VerdictMap
 
 if TYPE_CHECKING:
     from conntap.rules.facts import Facts
-    from conntap.rules.model import Condition
     from conntap.rules.walk import Event
 
 __all__ = ["why"]
@@ -23,11 +22,13 @@ def why(event: Event) -> str:
     if event.why:
         return event.why
     rule = None if event.at is None else event.chain.rules[event.at]
-    for condition in () if rule is None else rule.conditions:
+    statements = () if rule is None else rule.statements
+    within = tuple(one for one in statements if isinstance(one, Condition))
+    for condition in () if rule is None else (*rule.conditions, *within):
         reason = _unclear(condition, event.facts)
         if reason:
             return reason
-    for statement in () if rule is None else rule.statements:
+    for statement in statements:
         if isinstance(statement, VerdictMap):
             return _unclear_map(statement, event.facts)
     return "a rule before it cannot be told"

@@ -98,8 +98,8 @@ def match_text(match: dict[str, Any]) -> str:
         value = _words(right)
     elif isinstance(right, bool):
         value = "exists" if right else "missing"
-    elif isinstance(right, str) and right[:1] != "@" and _is_name(left):
-        value = f'"{right}"'
+    elif _is_name(left):
+        value = _quoted(right)
     else:
         value = expression_text(right)
     plain = op == "in" or (op == "==" and bits is None and not (bitwise and not _is_set(right)))
@@ -209,6 +209,14 @@ def _is_name(left: object) -> bool:
     found = as_dict(left)
     name = as_dict(found.get("meta")).get("key") or as_dict(found.get("ct")).get("key")
     return name in ("iif", "oif", "iifname", "oifname", "helper")
+
+
+def _quoted(value: object) -> str:
+    """Names of interfaces and helpers: one, or a set."""
+    if isinstance(value, str):
+        return value if value.startswith("@") else f'"{value}"'
+    listed = as_list(as_dict(value).get("set"))
+    return f"{{ {', '.join(_quoted(part) for part in listed)} }}" if listed else expression_text(value)
 
 
 def _log(word: str, value: object) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from conntap.rules.facts import TRACKING, Facts, World
-from conntap.rules.fits import fits_ports, row_fits
+from conntap.rules.fits import fits_ports, holds, row_fits
 from conntap.rules.index import places
-from conntap.rules.model import Assign, Change, Notrack, Translate, Unread, Verdict, VerdictMap
+from conntap.rules.model import Assign, Change, Condition, Notrack, Translate, Unread, Verdict, VerdictMap
 
 if TYPE_CHECKING:
     from conntap.rules.index import Indexed
@@ -203,6 +203,7 @@ class Walk:
         ways: Ways = {world: sure | maybe}
         if self._note is not None and at in indexed.noted:
             self._note(indexed, at, sure | maybe, self._early, not world.untracked)
+        beside: Ways = {}
         for statement in chain.rules[at].statements:
             on: Ways = {}
             for now, ports in ways.items():
@@ -220,12 +221,19 @@ class Walk:
                         after = {now._replace(untracked=True) if self._early else now: ports}
                     case Change():
                         after = {_changed(now, statement): ports}
+                    case Condition():
+                        certain, possible = holds(statement, self._facts_of(now, indexed))
+                        sure &= ~(ports & possible)
+                        after = {now: ports & (certain | possible)} if ports & (certain | possible) else {}
+                        if ports & ~certain:
+                            _join(beside, {now: ports & ~certain})
                     case Unread():
                         after = self._anything(now, ports, indexed, at, f"`{statement.text}` is not understood")
                 _join(on, after)
             ways = on
             if not ways:
                 break
+        _join(ways, beside)
         return ways
 
     def _verdict(

@@ -1,7 +1,7 @@
-"""What an audit says, shown: a rule set on the real kernel, between hosts that talk to each other and one that nobody asked.
+"""What an audit says, shown: a rule set on the real kernel, between hosts that talk and one that nobody asked.
 
     proof = prove(gateway, find_sides(gateway))
-    print("\\n".join(picture.picture(proof)))
+    for line in picture.picture(proof): …
 
 Needs what the lab needs: root, or user namespaces. Nothing of the machine's own network is touched.
 """

@@ -79,8 +79,9 @@ def nft_of(gateway: Gateway) -> str:
         for chain in gateway.rules.chains.values()
         if chain.place.source == "nft"
     }
-    chained = {(one["chain"]["family"], one["chain"]["table"]) for one in items if "chain" in one}
-    doubles = chained - kept if gateway.texts.get("iptables-save") or gateway.texts.get("ip6tables-save") else set()
+    chained: set[tuple[str, str]] = {(one["chain"]["family"], one["chain"]["table"]) for one in items if "chain" in one}
+    both = gateway.texts.get("iptables-save") or gateway.texts.get("ip6tables-save")
+    doubles: set[tuple[str, str]] = chained - kept if both else set()
     found: list[dict[str, dict[str, Any]]] = []
     for item in items:
         kind, one = next(iter(item.items()))

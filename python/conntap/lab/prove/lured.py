@@ -8,6 +8,7 @@ command. Over UDP the same is tried with IP fragments.
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from conntap.lab.parity.generate import helpers_h323_bytes as h323
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from conntap.lab.prove.scene import Scene
 
-__all__ = ["LURED", "form", "turn"]
+__all__ = ["LURED", "Lure", "form", "turn"]
 
 #: Where a fragment ends, a multiple of eight.
 FRAGMENT_AT: Final = 512
@@ -62,6 +63,23 @@ def post(scene: Scene, remote: bytes, port: int, command: bytes) -> bool:
     return talk.open() and bool(talk.say(talk.client, form(scene, remote, port, command)))
 
 
+@dataclass(frozen=True, slots=True)
+class Lure:
+    """A way to lure.
+
+    Attributes:
+        name: what the inside host is made to say.
+        play: plays it at a server's port, for a wanted port; None where it does not get through.
+        l4proto: of the connection that it opens.
+        least: the least port that can be had.
+    """
+
+    name: str
+    play: Callable[[Scene, bytes, int, int], list[Door] | None]
+    l4proto: int
+    least: int = 1
+
+
 def ftp(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door] | None:
     """PORT in a form."""
     if not post(scene, remote, port, bytes_of.eprt(scene.host, wanted)):
@@ -91,27 +109,45 @@ def sip_tcp(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door] |
     return scene.doors(remote, Door(TCP, scene.host, wanted))
 
 
-def sip_udp(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door] | None:
-    """REGISTER at the begin of a fragment of a TURN request; the server agrees."""
+def in_fragment(command: bytes) -> bytes:
+    """A TURN request over UDP whose second fragment begins with the command."""
+    name = b"a" * (FRAGMENT_AT - 8 - 24) + command
+    return struct.pack("!HHI", 3, 4 + len(name), COOKIE) + bytes(12) + struct.pack("!HH", 6, len(name)) + name
+
+
+def sip_fragment(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door] | None:
+    """The server agrees; Linux puts fragments together before a helper reads."""
     talk = scene.udp(remote, port)
     command = bytes_of.contact(scene.host, remote, wanted, "UDP")
-    head = 8 + 20 + 4
-    name = b"a" * (FRAGMENT_AT - head) + command
-    request = struct.pack("!HHI", 3, 4 + len(name), COOKIE) + bytes(12) + struct.pack("!HH", 6, len(name)) + name
-    sent = talk.say(talk.client, request, cut_at=FRAGMENT_AT)
-    if sent is None:
+    if talk.say(talk.client, in_fragment(command), cut_at=FRAGMENT_AT) is None:
         return None
     talk.say(talk.server, bytes_of.sip_ok(command))
     return scene.doors(remote, Door(UDP, scene.host, wanted))
 
 
-def ras(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door] | None:
-    """A registration at the begin of a fragment of a TURN request."""
+def sip_phone(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door] | None:
+    """A telephone inside was told to register there."""
+    talk = scene.udp(remote, port, source=5060)
+    request = talk.say(talk.client, bytes_of.contact(scene.host, remote, wanted, "UDP"))
+    if request is None:
+        return None
+    talk.say(talk.server, bytes_of.sip_ok(request))
+    return scene.doors(remote, Door(UDP, scene.host, wanted))
+
+
+def ras_fragment(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door] | None:
+    """As for SIP."""
     talk = scene.udp(remote, port)
     command = h323.registration(scene.host, wanted, 1719)
-    name = b"a" * (FRAGMENT_AT - 32) + command
-    request = struct.pack("!HHI", 3, 4 + len(name), COOKIE) + bytes(12) + struct.pack("!HH", 6, len(name)) + name
-    if talk.say(talk.client, request, cut_at=FRAGMENT_AT) is None:
+    if talk.say(talk.client, in_fragment(command), cut_at=FRAGMENT_AT) is None:
+        return None
+    return scene.doors(remote, Door(TCP, scene.host, wanted))
+
+
+def ras_phone(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door] | None:
+    """A telephone inside was told to register there."""
+    talk = scene.udp(remote, port, source=1719)
+    if talk.say(talk.client, h323.registration(scene.host, wanted, 1719)) is None:
         return None
     return scene.doors(remote, Door(TCP, scene.host, wanted))
 
@@ -132,13 +168,19 @@ def tftp(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door] | No
     return scene.doors(remote, Door(UDP, scene.host, wanted))
 
 
-#: Helper and transport → what is tried, and the least port that can be had.
-LURED: Final[dict[tuple[str, int], tuple[Callable[[Scene, bytes, int, int], list[Door] | None], int]]] = {
-    ("ftp", TCP): (ftp, 1),
-    ("irc", TCP): (irc, 1),
-    ("sip", TCP): (sip_tcp, 1024),
-    ("sip", UDP): (sip_udp, 1024),
-    ("RAS", UDP): (ras, 1),
-    ("Q.931", TCP): (q931, 1),
-    ("tftp", UDP): (tftp, 1024),
+#: Helper and transport of its connection → what is tried.
+LURED: Final[dict[tuple[str, int], tuple[Lure, ...]]] = {
+    ("ftp", TCP): (Lure("PORT in a form that a page sends", ftp, TCP),),
+    ("irc", TCP): (Lure("DCC offer in a form that a page sends", irc, TCP),),
+    ("sip", TCP): (Lure("REGISTER in a form that a page sends", sip_tcp, TCP, 1024),),
+    ("sip", UDP): (
+        Lure("REGISTER in a fragment of a TURN request", sip_fragment, UDP, 1024),
+        Lure("REGISTER of a telephone that was told this server", sip_phone, UDP, 1024),
+    ),
+    ("RAS", UDP): (
+        Lure("registration in a fragment of a TURN request", ras_fragment, TCP),
+        Lure("registration of a telephone that was told this server", ras_phone, TCP),
+    ),
+    ("Q.931", TCP): (Lure("call signalling in a TURN request over TCP", q931, TCP),),
+    ("tftp", UDP): (Lure("STUN request, which begins as one of TFTP", tftp, UDP, 1024),),
 }

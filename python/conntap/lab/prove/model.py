@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 __all__ = ["Cell", "Outcome", "Proof", "Row", "Step", "Way", "Who"]
 
 Who: TypeAlias = Literal["friend", "server", "third"]
-"""`friend`: the honest server in an honest session. `server`: the one that the inside host was lured to. `third`: nobody asked it."""
+"""`friend`: the honest server of an honest session. `server`: the inside host was lured to it. `third`: nobody asked."""
 
 Outcome: TypeAlias = Literal["works", "fails", "open", "closed", "anyway"]
-"""`works`, `fails`: of the honest session. `open`: the knock arrived at the inside host. `anyway`: it arrives without any session, too."""
+"""`works`, `fails`: honest sessions. `open`: the knock arrived at the inside host. `anyway`: as without a session."""
+
+
+#: Worst first.
+ORDER: Final[tuple[Outcome, ...]] = ("open", "anyway", "closed", "works", "fails")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A rule, or a chain's policy, that a packet met on its way: where, as text; what it said; what is written there."""
+    """A rule, or a chain's policy, that a packet met: where, as text; what it said; what is written there."""
 
     where: str
     verdict: str
@@ -30,7 +34,7 @@ class Cell:
     Attributes:
         who: who knocked.
         session: what was played, "active data connection" …
-        port: where; of GRE the call id.
+        l4proto, port: where; of GRE the port is the call id.
         outcome: what became of it.
         why: in words: "no expectation was made", "the gateway dropped it" …
         expectation: as the kernel had it; "" none.
@@ -39,6 +43,7 @@ class Cell:
 
     who: Who
     session: str
+    l4proto: int
     port: int
     outcome: Outcome
     why: str = ""
@@ -86,8 +91,10 @@ class Row:
     def outcome(self, who: Who, *, low: bool) -> Outcome | None:
         """The worst of a kind of knock; None where none was tried. Low: below 1024."""
         found = [one.outcome for one in self.cells if one.who == who and (one.port < 1024) == low]
-        order: tuple[Outcome, ...] = ("open", "anyway", "closed", "works", "fails")
-        return min(found, key=order.index, default=None)
+        for outcome in ORDER:
+            if outcome in found:
+                return outcome
+        return None
 
     @property
     def open(self) -> tuple[Cell, ...]:

@@ -64,7 +64,7 @@ def honest(row: Row) -> str:
 def how(row: Row, cell: Cell) -> Iterator[str]:
     """A knock that arrived: by what, and by which rules."""
     caller = row.way.server if cell.who == "server" else row.way.third
-    kind = "tcp" if " tcp/" in cell.expectation else "udp"
+    kind = "tcp" if cell.l4proto == 6 else "udp"
     yield f"{caller} reached {row.way.host} {kind}/{cell.port}: {cell.session} ({cell.expectation})"
     for step in cell.trace:
         yield f"    {step.where}: {step.verdict}{f'    {step.text}' if step.text else ''}"

@@ -75,12 +75,13 @@ def devices(text: str) -> list[str]:
         parsed: Any = json.loads(text) if text else {}
     except ValueError:
         return []
-    items = cast("list[dict[str, Any]]", parsed.get("nftables", [])) if isinstance(parsed, dict) else []
+    items = cast("list[dict[str, Any]]", cast("dict[str, Any]", parsed).get("nftables", []))
     found: list[str] = []
     for item in items:
-        for one in cast("list[Any]", list(item.values())):
+        for one in item.values():
             device: Any = cast("dict[str, Any]", one).get("dev") if isinstance(one, dict) else None
-            found += [device] if isinstance(device, str) else cast("list[str]", device) if device else []
+            several = cast("list[Any]", device) if isinstance(device, list) else [device]
+            found += [name for name in several if isinstance(name, str)]
     return found
 
 

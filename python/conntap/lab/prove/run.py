@@ -13,7 +13,7 @@ from conntap.lab.prove.load import RefusedError, cannot_prove, load
 from conntap.lab.prove.lured import LURED
 from conntap.lab.prove.model import Cell, Proof, Row
 from conntap.lab.prove.plan import first_address, friends, links, ways
-from conntap.lab.prove.scene import Scene, words_of
+from conntap.lab.prove.scene import Door, Scene, words_of
 from conntap.lab.prove.stage import Stage
 from conntap.lab.prove.trace import Trace
 from conntap.lab.prove.wire import packed
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from conntap.audit.sides import Sides
     from conntap.gateway.state import Gateway
     from conntap.lab.prove.model import Outcome, Way, Who
-    from conntap.lab.prove.scene import Door
     from conntap.rules.assigned import Assigned
 
 __all__ = ["PORTS", "prove"]
 
 #: A port of a service and one of nobody's.
 PORTS: Final = (22, 45678)
+STRANGERS: Final[tuple[Who, ...]] = ("server", "third")
 
 
 def prove(
@@ -103,21 +103,15 @@ class Player:
         """An honest session and its second connection."""
         scene = self.fresh(way)
         doors = HONEST[helper, l4proto][session](scene, scene.friend, port)
-        if doors is None:
-            return Cell(
-                "friend", session, port, "fails", "the session itself does not get through", "", self.trace.read()
-            )
-        arrived = scene.through(doors[0], scene.friend)
-        why = "" if doors[0].expected else "without an expectation"
-        return Cell(
-            "friend",
-            session,
-            doors[0].port,
-            "works" if arrived else "fails",
-            why,
-            words_of(doors[0].expected),
-            self.trace.read(),
-        )
+        if not doors:
+            why = "the session itself does not get through"
+            return Cell("friend", session, l4proto, port, "fails", why, "", self.trace.read())
+        door = doors[0]
+        arrived = scene.through(door, scene.friend)
+        why = "" if door.expected else "without an expectation"
+        outcome: Outcome = "works" if arrived else "fails"
+        words = words_of(door.expected)
+        return Cell("friend", session, door.l4proto, door.port, outcome, why, words, self.trace.read())
 
     def overheard(self, way: Way, helper: str, l4proto: int, port: int) -> Iterator[Cell]:
         """A third party knocks at what an honest session opened."""
@@ -130,23 +124,20 @@ class Player:
 
     def lured(self, way: Way, helper: str, l4proto: int, port: int) -> Iterator[Cell]:
         """The inside host is lured to a server; that one and a third party knock."""
-        play, least = LURED.get((helper, l4proto), (None, 0))
-        if play is None:
-            return
-        session = (play.__doc__ or "").split(".")[0].split(";")[0]
-        for who in ("server", "third"):
-            for wanted in self.ports:
-                if wanted < least:
-                    continue
-                scene = self.fresh(way)
-                doors = play(scene, scene.server, port, wanted)
-                if doors is None:
-                    yield Cell(
-                        who, session, wanted, "closed", "the inside host's text does not get through to the server"
-                    )
-                    continue
-                inward = [one for one in doors if not one.outward]
-                yield self.knock(scene, who, session, wanted, inward[0])
+        for lure in LURED.get((helper, l4proto), ()):
+            for who in STRANGERS:
+                for wanted in self.ports:
+                    if wanted < lure.least:
+                        continue
+                    scene = self.fresh(way)
+                    doors = lure.play(scene, scene.server, port, wanted)
+                    if doors is None:
+                        why = "the inside host's text does not get through to the server"
+                        yield Cell(who, lure.name, lure.l4proto, wanted, "closed", why)
+                        continue
+                    # Where all that is expected leads outside there is nothing to knock at but what was announced.
+                    inward = [one for one in doors if not one.outward] or [Door(lure.l4proto, scene.host, wanted)]
+                    yield self.knock(scene, who, lure.name, wanted, inward[0])
 
     def knock(self, scene: Scene, who: Who, session: str, wanted: int, door: Door) -> Cell:
         """Knock; where it arrives, once more when nothing is expected, to know whether the helper did it."""
@@ -166,7 +157,7 @@ class Player:
             why = "it is not expected from there"
         elif trace and trace[-1].verdict == "drop":
             why = "the rules dropped it"
-        return Cell(who, session, wanted, outcome, why, words_of(door.expected), trace)
+        return Cell(who, session, door.l4proto, wanted, outcome, why, words_of(door.expected), trace)
 
     def fresh(self, way: Way) -> Scene:
         self.stage.forget()

@@ -183,8 +183,10 @@ class Stage:
             peer = f"peer name e{index} address {far} netns /proc/{self.around.pid}/ns/net"
             lines.append(f"link add {link.name} address {near} type veth {peer}")
             lines.append(f"link set {link.name} arp off up")
-            for text in link.addresses:
-                lines.append(f"addr add {text} dev {link.name} noprefixroute{' nodad' if ':' in text else ''}")
+            lines += [
+                f"addr add {text} dev {link.name} noprefixroute{' nodad' if ':' in text else ''}"
+                for text in link.addresses
+            ]
         lines.append(f"link add {MARK_OWN} type veth peer name {MARK_FAR} netns /proc/{self.around.pid}/ns/net")
         lines.append(f"link set {MARK_OWN} arp off up")
         return "\n".join([*lines, ""])

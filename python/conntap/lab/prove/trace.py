@@ -1,7 +1,7 @@
 """Which rules a knock met: nf_tables' own trace, read from its netlink group.
 
-Also rules of iptables are traced so, because they are loaded by its nft variant. Handles are this namespace's; a rule is
-found again in the gateway's rule set by its number within its chain.
+Also rules of iptables are traced so, because they are loaded by its nft variant. Handles are this namespace's; a rule
+is found again in the gateway's rule set by its number within its chain.
 
 Source: linux/netfilter/nf_tables.h (NFTA_TRACE_…), net/netfilter/nf_tables_trace.c.
 """

@@ -48,10 +48,12 @@ class Arrived:
 
 
 def packed(address: str) -> bytes:
+    """An address as bytes."""
     return ipaddress.ip_address(address).packed
 
 
 def text_of(address: bytes) -> str:
+    """An address as text."""
     return str(ipaddress.ip_address(address))
 
 
@@ -142,7 +144,7 @@ class Udp:
         client.peer, client.peer_port = server.address, server.port
 
     def say(self, sender: End, data: bytes, *, cut_at: int = 0, knock: bool = False) -> bytes | None:
-        """Send a datagram, as two IPv4 fragments where *cut_at* (a multiple of eight) says so; what arrived, or None."""
+        """Send a datagram, as two fragments where *cut_at* (a multiple of eight) says so; what arrived, or None."""
         receiver = self.server if sender is self.client else self.client
         datagram = udp(sender.address, sender.peer, (sender.port, sender.peer_port), data)
         got: list[Arrived] = []

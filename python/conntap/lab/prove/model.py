@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 __all__ = ["Cell", "Outcome", "Proof", "Row", "Step", "Way", "Who"]
 
 Who: TypeAlias = Literal["friend", "server", "third"]
-"""`friend`: the honest server of an honest session. `server`: the inside host was lured to it. `third`: nobody asked."""
+"""`friend`: the honest server of an honest session. `server`: the inside host was lured to it. `third`: nobody."""
 
 Outcome: TypeAlias = Literal["works", "fails", "open", "closed", "anyway"]
 """`works`, `fails`: honest sessions. `open`: the knock arrived at the inside host. `anyway`: as without a session."""

@@ -67,4 +67,6 @@ def how(row: Row, cell: Cell) -> Iterator[str]:
     kind = "tcp" if cell.l4proto == 6 else "udp"
     yield f"{caller} reached {row.way.host} {kind}/{cell.port}: {cell.session} ({cell.expectation})"
     for step in cell.trace:
+        if (step.verdict, step.text) == ("accept", "policy") and step is not cell.trace[-1]:
+            continue
         yield f"    {step.where}: {step.verdict}{f'    {step.text}' if step.text else ''}"

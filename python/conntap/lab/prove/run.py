@@ -20,10 +20,11 @@ from conntap.lab.prove.wire import packed
 from conntap.rules.assigned import assignments
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from conntap.audit.sides import Sides
     from conntap.gateway.state import Gateway
+    from conntap.lab.host import Host
     from conntap.lab.prove.model import Outcome, Way, Who
     from conntap.rules.assigned import Assigned
 
@@ -35,7 +36,12 @@ STRANGERS: Final[tuple[Who, ...]] = ("server", "third")
 
 
 def prove(
-    gateway: Gateway, sides: Sides, *, helpers: Collection[str] | None = None, ports: Sequence[int] = PORTS
+    gateway: Gateway,
+    sides: Sides,
+    *,
+    helpers: Collection[str] | None = None,
+    ports: Sequence[int] = PORTS,
+    change: Callable[[Host], None] | None = None,
 ) -> Proof:
     """Play all sessions through a gateway's rules.
 
@@ -44,8 +50,10 @@ def prove(
         sides: which interface leads where.
         helpers: only these, and these also where no rule assigns them; None: all that rules assign.
         ports: at which strangers knock.
+        change: what is done in the gateway's namespace when the rules are loaded, a fix.
 
     Raises:
+        LabError: *change* failed.
         MissingProgramError: `ip`, `nft` or `iptables-restore` is not installed.
         NamespaceError: the kernel refuses namespaces.
     """
@@ -58,6 +66,8 @@ def prove(
         except RefusedError as error:
             hint = f" ({error.hint})" if error.hint else ""
             return Proof(refused=f"{error}{hint}", cannot=tuple(cannot), seconds=time.monotonic() - began)
+        if change is not None:
+            change(stage.gateway)
         with Trace(stage.gateway, gateway) as trace:
             player = Player(stage, trace, gateway, ports)
             for nfproto in (4, 6):

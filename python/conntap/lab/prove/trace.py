@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from conntap.gateway.state import Gateway
     from conntap.lab.host import Host
 
-__all__ = ["Trace"]
+__all__ = ["Trace", "numbers"]
 
 TABLE: Final = "conntap_proof"
 NETLINK_NETFILTER: Final = 12
@@ -55,7 +55,7 @@ class Trace:
         self._host = host
         self._gateway = gateway
         host.run(["nft", "-f", "-"], input=RULES)
-        self._places = _numbers(host.run(["nft", "-j", "-a", "list", "ruleset"]))
+        self._places = numbers(host.run(["nft", "-j", "-a", "list", "ruleset"]))
         self._socket = host.call(_open)
 
     def __enter__(self) -> Self:
@@ -126,7 +126,7 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += length + 3 & ~3
 
 
-def _numbers(text: str) -> dict[tuple[str, str, str, int], int]:
+def numbers(text: str) -> dict[tuple[str, str, str, int], int]:
     """(family, table, chain, handle) → the rule's number within its chain, from 0."""
     counts: dict[tuple[str, str, str], int] = {}
     found: dict[tuple[str, str, str, int], int] = {}

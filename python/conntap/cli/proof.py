@@ -86,7 +86,11 @@ def proof_document(proof: Proof, fixes: list[FixProof], findings: Iterable[Findi
     "--helper", "helpers", multiple=True, metavar="NAME", help="Only this helper, also where none assigns it."
 )
 @click.option(
-    "--port", "ports", multiple=True, type=click.IntRange(1, 65535), help="Strangers knock there (default 22, 45678)."
+    "--port",
+    "ports",
+    multiple=True,
+    type=click.IntRange(1, 65535),
+    help="Strangers knock there (default: 22, 45678 and by the rules).",
 )
 @click.option("--json", "json_", is_flag=True, help="As one JSON object.")
 @click.pass_obj
@@ -106,7 +110,6 @@ def prove_command(
     from conntap.gateway.files import read_files
     from conntap.lab.prove import prove
     from conntap.lab.prove.fix import prove_fixes
-    from conntap.lab.prove.run import PORTS
 
     if unknown := [name for name in helpers if name not in HELPERS]:
         raise click.UsageError(f"there is no helper '{unknown[0]}', they are {', '.join(HELPERS)}")
@@ -114,7 +117,7 @@ def prove_command(
     sides = find_sides(
         gateway, inside=options["inside"], outside=options["outside"], inside_net=networks(options["inside_net"])
     )
-    proof = prove(gateway, sides, helpers=helpers or None, ports=ports or PORTS)
+    proof = prove(gateway, sides, helpers=helpers or None, ports=ports)
     findings = audit(gateway, sides).findings
     fixes = [] if proof.refused else prove_fixes(gateway, sides, findings, proof)
     if options["json_"]:

@@ -25,7 +25,7 @@ __all__ = ["HONEST"]
 def ftp_active(scene: Scene, remote: bytes, port: int) -> list[Door] | None:
     """The server connects to the client's port."""
     talk = scene.tcp(remote, port)
-    data = scene.port()
+    data = scene.data()
     if not talk.open() or not talk.say(talk.server, b"220 ready\r\n") or not talk.say(talk.client, b"USER a\r\n"):
         return None
     if not talk.say(talk.client, bytes_of.eprt(scene.host, data)):
@@ -36,7 +36,7 @@ def ftp_active(scene: Scene, remote: bytes, port: int) -> list[Door] | None:
 def ftp_passive(scene: Scene, remote: bytes, port: int) -> list[Door] | None:
     """The client connects to the server's port."""
     talk = scene.tcp(remote, port)
-    data = 50123
+    data = scene.far_data(50123)
     if not talk.open() or not talk.say(talk.server, b"220 ready\r\n") or not talk.say(talk.client, b"PASV\r\n"):
         return None
     if not talk.say(talk.server, bytes_of.passive(remote, data)):
@@ -47,7 +47,7 @@ def ftp_passive(scene: Scene, remote: bytes, port: int) -> list[Door] | None:
 def irc(scene: Scene, remote: bytes, port: int) -> list[Door] | None:
     """Another user fetches the file that was offered."""
     talk = scene.tcp(remote, port)
-    data = scene.port()
+    data = scene.data()
     if not talk.open() or not talk.say(talk.client, b"NICK al\r\n"):
         return None
     if not talk.say(talk.client, bytes_of.dcc(scene.host, data)):
@@ -75,7 +75,7 @@ def sip_register(scene: Scene, remote: bytes, port: int) -> list[Door] | None:
 def sip_call(scene: Scene, remote: bytes, port: int) -> list[Door] | None:
     """The other party sends sound."""
     talk = scene.udp(remote, port, source=5060)
-    media = scene.port() & 0xFFFE
+    media = scene.data() & 0xFFFE
     if talk.say(talk.client, bytes_of.invite(scene.host, remote, 5060, media, "UDP")) is None:
         return None
     return scene.doors(remote, Door(UDP, scene.host, media))
@@ -84,7 +84,7 @@ def sip_call(scene: Scene, remote: bytes, port: int) -> list[Door] | None:
 def sip_tcp(scene: Scene, remote: bytes, port: int) -> list[Door] | None:
     """A call comes from the registrar, TCP."""
     talk = scene.tcp(remote, port)
-    data = scene.port()
+    data = scene.data()
     if not talk.open():
         return None
     request = talk.say(talk.client, bytes_of.contact(scene.host, remote, data, "TCP"))
@@ -96,7 +96,7 @@ def sip_tcp(scene: Scene, remote: bytes, port: int) -> list[Door] | None:
 def ras(scene: Scene, remote: bytes, port: int) -> list[Door] | None:
     """The gatekeeper begins a call."""
     talk = scene.udp(remote, port, source=1719)
-    data = scene.port()
+    data = scene.data()
     if talk.say(talk.client, h323.registration(scene.host, data, 1719)) is None:
         return None
     if talk.say(talk.server, h323.registration_confirm(remote, 1720)) is None:
@@ -107,7 +107,7 @@ def ras(scene: Scene, remote: bytes, port: int) -> list[Door] | None:
 def q931(scene: Scene, remote: bytes, port: int) -> list[Door] | None:
     """The client connects to the H.245 port that the server named."""
     talk = scene.tcp(remote, port)
-    data = 11000
+    data = scene.far_data(11000)
     if not talk.open() or not talk.say(talk.client, h323.tpkt(b"\x08\x02\0\1\x05")):
         return None
     if not talk.say(talk.server, h323.tpkt(h323.call_proceeding(remote, data))):

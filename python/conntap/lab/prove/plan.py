@@ -17,20 +17,26 @@ if TYPE_CHECKING:
     from conntap.audit.sides import Sides
     from conntap.gateway.state import Gateway
     from conntap.rules.assigned import Assigned
-    from conntap.rules.model import RuleSet
+    from conntap.rules.model import Condition, RuleSet, Span
     from conntap.rules.spans import Spans
 
-__all__ = ["FRIEND", "Link", "first_address", "friends", "links", "ways"]
+__all__ = ["FRIEND", "Link", "first_address", "friends", "links", "ways", "wide_ports"]
 
 #: RFC 5737 and RFC 3849: addresses that nobody has. The third party's is the one that the audit asks about.
 FRIEND: Final = {4: "198.51.100.9", 6: "2001:db8:3::9"}
-LURE: Final = {4: "203.0.113.66", 6: "2001:db8:ffff::66"}
-OWN: Final = {4: "192.0.2.{}/24", 6: "2001:db8:2::{:x}/64"}
+LURES: Final = {
+    4: ("203.0.113.66", "203.0.113.200", "198.51.100.200", "192.0.2.200"),
+    6: ("2001:db8:ffff::66", "2001:db8:eeee::66", "2001:db8:dddd::66"),
+}
+#: The gateway's own, where nothing is known: of a range for benchmarks (RFC 2544), which rules hardly name.
+OWN: Final = {4: "198.18.{}.1/24", 6: "2001:db8:c0de:{:x}::1/64"}
 _NAME: Final = re.compile(r"[^\s/:]{1,15}\Z")
 #: So many servers that rules name are tried for an honest one.
 MAX_FRIENDS: Final = 6
 #: A span of addresses up to this size is a server or a few; more is a network.
 FEW: Final = 1 << 16
+#: Ports of services end here; a span of so many ports is for sessions; so many spans are tried.
+LOW, WIDE, MAX_WIDE = 1024, 16, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +91,14 @@ def devices(text: str) -> list[str]:
     return found
 
 
-def ways(sides: Sides, nfproto: int) -> Iterator[Way]:
-    """Every pair of sides, with hosts."""
+def ways(rules: RuleSet, sides: Sides, nfproto: int) -> Iterator[Way]:
+    """Every pair of sides, with hosts; the luring server is none that rules name."""
+    known = list(named(rules, nfproto))
+    lure = next((one for one in LURES[nfproto] if not among(one, known)), LURES[nfproto][0])
     third = str(ipaddress.ip_address(STRANGER[nfproto]))
     for outside, inside in sides.pairs():
         host = str(ipaddress.ip_address(sides.host(inside, nfproto)))
-        yield Way(outside, inside, nfproto, host, FRIEND[nfproto], LURE[nfproto], third)
+        yield Way(outside, inside, nfproto, host, FRIEND[nfproto], lure, third)
 
 
 def first_address(spans: Spans | None, nfproto: int, otherwise: str) -> str:
@@ -116,17 +124,45 @@ def friends(rules: RuleSet, assigned: list[Assigned], way: Way) -> list[str]:
 
 
 def named_servers(rules: RuleSet, nfproto: int) -> Iterator[str]:
-    """Addresses that rules allow as destinations."""
+    """Addresses that rules allow as destinations: of a network its first host."""
+    for span in named(rules, nfproto):
+        address = ipaddress.ip_address(span.first + (span.last > span.first))
+        if not address.is_multicast and not address.is_loopback:
+            yield str(address)
+
+
+def among(address: str, spans: list[Span]) -> bool:
+    """The address is in one of the spans."""
+    number = int(ipaddress.ip_address(address))
+    return any(one.first <= number <= one.last for one in spans)
+
+
+def wide_ports(rules: RuleSet) -> list[int]:
+    """An even port within each wide span of ports that rules speak of: sessions may be allowed there alone."""
+    found = [
+        (value.first + (value.last - value.first) // 2) & 0xFFFE
+        for condition, column in conditions(rules, "dport")
+        for row in condition.rows
+        for value in row[column]
+        if not isinstance(value, str) and value.first >= LOW and value.last - value.first >= WIDE
+    ]
+    return list(dict.fromkeys(found))[:MAX_WIDE]
+
+
+def named(rules: RuleSet, nfproto: int) -> Iterator[Span]:
+    """Destinations that rules name, singly or as networks that are not large."""
+    for condition, column in conditions(rules, "daddr"):
+        for row in condition.rows:
+            for value in row[column]:
+                if not isinstance(value, str) and value.last - value.first <= FEW:
+                    if ipaddress.ip_address(value.first).version == nfproto:
+                        yield value
+
+
+def conditions(rules: RuleSet, field: str) -> Iterator[tuple[Condition, int]]:
+    """All conditions that ask for a field, not negated, and the field's column."""
     for chain in rules.chains.values():
         for rule in chain.rules:
             for condition in rule.conditions:
-                if condition.negated or "daddr" not in condition.fields:
-                    continue
-                column = condition.fields.index("daddr")
-                for row in condition.rows:
-                    for value in row[column]:
-                        if isinstance(value, str) or value.last - value.first > FEW:
-                            continue
-                        address = ipaddress.ip_address(value.first + (value.last > value.first))
-                        if address.version == nfproto and not address.is_multicast and not address.is_loopback:
-                            yield str(address)
+                if field in condition.fields and not condition.negated:
+                    yield condition, condition.fields.index(field)

@@ -12,7 +12,7 @@ from conntap.lab.prove.honest import HONEST
 from conntap.lab.prove.load import RefusedError, cannot_prove, load
 from conntap.lab.prove.lured import LURED
 from conntap.lab.prove.model import Cell, Proof, Row
-from conntap.lab.prove.plan import first_address, friends, links, ways
+from conntap.lab.prove.plan import first_address, friends, links, ways, wide_ports
 from conntap.lab.prove.scene import Door, Scene, words_of
 from conntap.lab.prove.stage import Stage
 from conntap.lab.prove.trace import Trace
@@ -40,7 +40,7 @@ def prove(
     sides: Sides,
     *,
     helpers: Collection[str] | None = None,
-    ports: Sequence[int] = PORTS,
+    ports: Sequence[int] = (),
     change: Callable[[Host], None] | None = None,
 ) -> Proof:
     """Play all sessions through a gateway's rules.
@@ -49,7 +49,7 @@ def prove(
         gateway: its rules and settings.
         sides: which interface leads where.
         helpers: only these, and these also where no rule assigns them; None: all that rules assign.
-        ports: at which strangers knock.
+        ports: at which strangers knock; none: `PORTS`, and one of each wide span that rules speak of.
         change: what is done in the gateway's namespace when the rules are loaded, a fix.
 
     Raises:
@@ -69,9 +69,9 @@ def prove(
         if change is not None:
             change(stage.gateway)
         with Trace(stage.gateway, gateway) as trace:
-            player = Player(stage, trace, gateway, ports)
+            player = Player(stage, trace, gateway, ports or (*PORTS, *wide_ports(gateway.rules)))
             for nfproto in (4, 6):
-                for way in ways(sides, nfproto):
+                for way in ways(gateway.rules, sides, nfproto):
                     rows += player.rows(way, helpers)
     return Proof(tuple(rows), "", tuple(cannot), time.monotonic() - began)
 
@@ -81,6 +81,7 @@ class Player:
 
     def __init__(self, stage: Stage, trace: Trace, gateway: Gateway, ports: Sequence[int]) -> None:
         self.stage, self.trace, self.gateway, self.ports = stage, trace, gateway, ports
+        self.wide = wide_ports(gateway.rules)
         self.assigned = [one for one in assignments(gateway.rules) if one.reachable]
 
     def rows(self, way: Way, helpers: Collection[str] | None) -> Iterator[Row]:
@@ -110,8 +111,17 @@ class Player:
         return Row(helper, l4proto, port, way, tuple(cells))
 
     def honest(self, way: Way, helper: str, l4proto: int, port: int, session: str) -> Cell:
-        """An honest session and its second connection."""
-        scene = self.fresh(way)
+        """An honest session and its second connection; offered is any port, then one that rules speak of."""
+        cell = self.try_honest(way, helper, l4proto, port, session, 0)
+        for data in self.wide:
+            if cell.outcome == "works":
+                break
+            again = self.try_honest(way, helper, l4proto, port, session, data)
+            cell = again if again.outcome == "works" else cell
+        return cell
+
+    def try_honest(self, way: Way, helper: str, l4proto: int, port: int, session: str, data: int) -> Cell:
+        scene = self.fresh(way, data)
         doors = HONEST[helper, l4proto][session](scene, scene.friend, port)
         if not doors:
             why = "the session itself does not get through"
@@ -169,16 +179,17 @@ class Player:
             why = "the rules dropped it"
         return Cell(who, session, door.l4proto, wanted, outcome, why, words_of(door.expected), trace)
 
-    def fresh(self, way: Way) -> Scene:
+    def fresh(self, way: Way, data: int = 0) -> Scene:
         self.stage.forget()
         self.trace.read()
-        return Scene(self.stage, way)
+        return Scene(self.stage, way, data=data)
 
 
 def fits(one: Assigned, helper: str, l4proto: int, way: Way) -> bool:
     """The assignment is for such connections of inside hosts."""
     return (
         one.helper == helper
+        and one.hook in ("prerouting", "forward", "postrouting")
         and one.l4proto in (0, l4proto)
         and one.nfproto in (0, way.nfproto)
         and (one.iifnames is None or any(fnmatchcase(way.inside, name) for name in one.iifnames))

@@ -45,18 +45,27 @@ class Door:
 class Scene:
     """One way of a stage, with its hosts."""
 
-    __slots__ = ("_ports", "friend", "host", "server", "stage", "third", "way")
+    __slots__ = ("_data", "_ports", "friend", "host", "server", "stage", "third", "way")
 
-    def __init__(self, stage: Stage, way: Way) -> None:
+    def __init__(self, stage: Stage, way: Way, *, data: int = 0) -> None:
         self.stage, self.way = stage, way
         self.host, self.friend, self.server, self.third = (
             packed(one) for one in (way.host, way.friend, way.server, way.third)
         )
+        self._data = data
         self._ports: Iterator[int] = iter(range(FIRST_PORT, 65000))
 
     def port(self) -> int:
         """A port of the inside host that has not been used."""
         return next(self._ports)
+
+    def data(self) -> int:
+        """The port that the inside host offers: the one that was asked for, else any."""
+        return self._data or self.port()
+
+    def far_data(self, usual: int) -> int:
+        """The port that the server offers, likewise."""
+        return self._data or usual
 
     def tcp(self, remote: bytes, port: int, *, mss: int = 1460) -> Tcp:
         """A connection of the inside host, not yet open."""

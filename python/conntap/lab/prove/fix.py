@@ -161,9 +161,7 @@ def renumbered(host: Host, gateway: Gateway, text: str) -> str:
 
 def ports_of(proof: Proof) -> list[int]:
     """Where strangers knocked."""
-    cells = (
-        cell for row in proof.rows for cell in row.cells if cell.who != "friend" and "honest server" not in cell.session
-    )
+    cells = (cell for row in proof.rows for cell in row.cells if cell.kind in ("lured", "child"))
     return sorted({cell.port for cell in cells})
 
 

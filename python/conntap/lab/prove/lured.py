@@ -19,12 +19,14 @@ from conntap.lab.prove.scene import LURED_MSS, Door
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from conntap.lab.prove.model import Kind
     from conntap.lab.prove.scene import Scene
 
 __all__ = ["LURED", "Lure", "form", "turn"]
 
 #: Where a fragment ends, a multiple of eight.
 FRAGMENT_AT: Final = 512
+H245_PORT: Final = 11000
 COOKIE: Final = 0x2112_A442
 
 
@@ -72,12 +74,14 @@ class Lure:
         play: plays it at a server's port, for a wanted port; None where it does not get through.
         l4proto: of the connection that it opens.
         least: the least port that can be had.
+        kind: as of a `Cell`.
     """
 
     name: str
     play: Callable[[Scene, bytes, int, int], list[Door] | None]
     l4proto: int
     least: int = 1
+    kind: Kind = "lured"
 
 
 def ftp(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door] | None:
@@ -135,6 +139,14 @@ def sip_phone(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door]
     return scene.doors(remote, Door(UDP, scene.host, wanted))
 
 
+def sip_call(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door] | None:
+    """A telephone inside calls somebody there and says where it wants to hear."""
+    talk = scene.udp(remote, port, source=5060)
+    if talk.say(talk.client, bytes_of.invite(scene.host, remote, 5060, wanted, "UDP")) is None:
+        return None
+    return scene.doors(remote, Door(UDP, scene.host, wanted))
+
+
 def ras_fragment(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door] | None:
     """As for SIP."""
     talk = scene.udp(remote, port)
@@ -160,6 +172,20 @@ def q931(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door] | No
     return scene.doors(remote, Door(TCP, scene.host, wanted))
 
 
+def q931_call(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door] | None:
+    """A telephone inside calls somebody there: H.245 to the port that the server names, sound from the server."""
+    talk = scene.tcp(remote, port)
+    if not talk.open() or not talk.say(talk.client, h323.tpkt(b"\x08\x02\0\1\x05")):
+        return None
+    if not talk.say(talk.server, h323.tpkt(h323.call_proceeding(remote, H245_PORT))):
+        return None
+    control = scene.tcp(remote, H245_PORT)
+    even = wanted & 0xFFFE
+    if not control.open() or not control.say(control.client, h323.tpkt(h323.open_channel(scene.host, even, even + 1))):
+        return None
+    return scene.doors(remote, Door(UDP, scene.host, wanted))
+
+
 def tftp(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door] | None:
     """A STUN binding request: it begins with 0 and 1, as a TFTP request does. It opens the port it came from."""
     talk = scene.udp(remote, port, source=wanted)
@@ -176,11 +202,15 @@ LURED: Final[dict[tuple[str, int], tuple[Lure, ...]]] = {
     ("sip", UDP): (
         Lure("REGISTER in a fragment of a TURN request", sip_fragment, UDP, 1024),
         Lure("REGISTER of a telephone that was told this server", sip_phone, UDP, 1024),
+        Lure("INVITE of a telephone that calls there", sip_call, UDP, 1024),
     ),
     ("RAS", UDP): (
         Lure("registration in a fragment of a TURN request", ras_fragment, TCP),
         Lure("registration of a telephone that was told this server", ras_phone, TCP),
     ),
-    ("Q.931", TCP): (Lure("call signalling in a TURN request over TCP", q931, TCP),),
+    ("Q.931", TCP): (
+        Lure("call signalling in a TURN request over TCP", q931, TCP),
+        Lure("call of a telephone there, H.245", q931_call, UDP, 2, "child"),
+    ),
     ("tftp", UDP): (Lure("STUN request, which begins as one of TFTP", tftp, UDP, 1024),),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-__all__ = ["Cell", "Outcome", "Proof", "Row", "Step", "Way", "Who"]
+__all__ = ["Cell", "Kind", "Outcome", "Proof", "Row", "Step", "Way", "Who"]
 
 Who: TypeAlias = Literal["friend", "server", "third"]
 """`friend`: the honest server of an honest session. `server`: the inside host was lured to it. `third`: nobody."""
@@ -13,6 +13,8 @@ Who: TypeAlias = Literal["friend", "server", "third"]
 Outcome: TypeAlias = Literal["works", "fails", "open", "closed", "anyway"]
 """`works`, `fails`: honest sessions. `open`: the knock arrived at the inside host. `anyway`: as without a session."""
 
+
+Kind: TypeAlias = Literal["session", "overheard", "lured", "child"]
 
 #: Worst first.
 ORDER: Final[tuple[Outcome, ...]] = ("open", "anyway", "closed", "works", "fails")
@@ -38,6 +40,8 @@ class Cell:
         outcome: what became of it.
         why: in words: "no expectation was made", "the gateway dropped it" …
         expectation: as the kernel had it; "" none.
+        kind: "session": an honest one. "overheard": a third party knocks at what that opened. "lured": the inside host was
+            lured. "child": as lured, by a helper that the assigned one gives to a second connection (H.245).
         trace: of a knock that arrived, or was dropped by a rule, the rules that decided, in order.
     """
 
@@ -49,6 +53,7 @@ class Cell:
     why: str = ""
     expectation: str = ""
     trace: tuple[Step, ...] = ()
+    kind: Kind = "lured"
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,9 +154,10 @@ def named(rules: RuleSet, nfproto: int) -> Iterator[Span]:
     for condition, column in conditions(rules, "daddr"):
         for row in condition.rows:
             for value in row[column]:
-                if not isinstance(value, str) and value.last - value.first <= FEW:
-                    if ipaddress.ip_address(value.first).version == nfproto:
-                        yield value
+                if isinstance(value, str) or value.last - value.first > FEW:
+                    continue
+                if ipaddress.ip_address(value.first).version == nfproto:
+                    yield value
 
 
 def conditions(rules: RuleSet, field: str) -> Iterator[tuple[Condition, int]]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from conntap.audit.sides import Sides
     from conntap.gateway.state import Gateway
     from conntap.lab.host import Host
-    from conntap.lab.prove.model import Outcome, Way, Who
+    from conntap.lab.prove.model import Kind, Outcome, Way, Who
     from conntap.rules.assigned import Assigned
 
 __all__ = ["PORTS", "prove"]
@@ -125,13 +125,13 @@ class Player:
         doors = HONEST[helper, l4proto][session](scene, scene.friend, port)
         if not doors:
             why = "the session itself does not get through"
-            return Cell("friend", session, l4proto, port, "fails", why, "", self.trace.read())
+            return Cell("friend", session, l4proto, port, "fails", why, kind="session")
         door = doors[0]
         arrived = scene.through(door, scene.friend)
         why = "" if door.expected else "without an expectation"
         outcome: Outcome = "works" if arrived else "fails"
         words = words_of(door.expected)
-        return Cell("friend", session, door.l4proto, door.port, outcome, why, words, self.trace.read())
+        return Cell("friend", session, door.l4proto, door.port, outcome, why, words, self.trace.read(), "session")
 
     def overheard(self, way: Way, helper: str, l4proto: int, port: int) -> Iterator[Cell]:
         """A third party knocks at what an honest session opened."""
@@ -139,7 +139,7 @@ class Player:
             scene = self.fresh(way)
             for door in play(scene, scene.friend, port) or ():
                 if not door.outward:
-                    yield self.knock(scene, "third", f"{session} with the honest server", door.port, door)
+                    yield self.knock(scene, "third", f"{session} with the honest server", door.port, door, "overheard")
                     break
 
     def lured(self, way: Way, helper: str, l4proto: int, port: int) -> Iterator[Cell]:
@@ -153,13 +153,14 @@ class Player:
                     doors = lure.play(scene, scene.server, port, wanted)
                     if doors is None:
                         why = "the inside host's text does not get through to the server"
-                        yield Cell(who, lure.name, lure.l4proto, wanted, "closed", why)
+                        yield Cell(who, lure.name, lure.l4proto, wanted, "closed", why, kind=lure.kind)
                         continue
                     # Where all that is expected leads outside there is nothing to knock at but what was announced.
                     inward = [one for one in doors if not one.outward] or [Door(lure.l4proto, scene.host, wanted)]
-                    yield self.knock(scene, who, lure.name, wanted, inward[0])
+                    exact = [one for one in inward if one.port == wanted]
+                    yield self.knock(scene, who, lure.name, wanted, (exact or inward)[0], lure.kind)
 
-    def knock(self, scene: Scene, who: Who, session: str, wanted: int, door: Door) -> Cell:
+    def knock(self, scene: Scene, who: Who, session: str, wanted: int, door: Door, kind: Kind) -> Cell:
         """Knock; where it arrives, once more when nothing is expected, to know whether the helper did it."""
         self.trace.read()
         remote = scene.server if who == "server" else scene.third
@@ -177,7 +178,7 @@ class Player:
             why = "it is not expected from there"
         elif trace and trace[-1].verdict == "drop":
             why = "the rules dropped it"
-        return Cell(who, session, door.l4proto, wanted, outcome, why, words_of(door.expected), trace)
+        return Cell(who, session, door.l4proto, wanted, outcome, why, words_of(door.expected), trace, kind)
 
     def fresh(self, way: Way, data: int = 0) -> Scene:
         self.stage.forget()

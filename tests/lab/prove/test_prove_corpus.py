@@ -1,4 +1,4 @@
-"""The corpus on the real kernel: what each rule set's file says is open, what the audit says, and what the kernel does."""
+"""The corpus on the real kernel: what each file says is open, what the audit says, and what the kernel does."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import pytest
 from conntap.audit.finding import Finding, Fix, Reach, Severity
 from conntap.lab.prove import prove
 from conntap.lab.prove.fix import prove_fixes
-from rule_sets import EVERYTHING, HELPERS, gateway_of, rules, sides_of
+from proof_rules import EVERYTHING, HELPERS, gateway_of, rules, sides_of
 
 REACH = (Reach("ftp", 4, 6, "wan", "lan", ((1, 65535),)),)
 

@@ -9,7 +9,7 @@ import pytest
 from conntap.gateway.state import Gateway
 from conntap.lab.prove import prove
 from conntap.lab.prove.picture import picture
-from rule_sets import EVERYTHING, HELPERS, gateway_of, rules, sides_of
+from proof_rules import EVERYTHING, HELPERS, gateway_of, rules, sides_of
 
 IPTABLES = """\
 *raw

@@ -1,11 +1,11 @@
-"""Every helper's sessions on the real kernel: honest ones work, luring opens a door where rules let it, and not where they do not."""
+"""Every helper's sessions on the real kernel: honest ones work, luring opens a door where rules let it only."""
 
 from __future__ import annotations
 
 import pytest
 
 from conntap.lab.prove import prove
-from rule_sets import ERRORS, EVERYTHING, HELPERS, NAT, gateway_of, processors, rules, sides_of
+from proof_rules import ERRORS, EVERYTHING, HELPERS, NAT, gateway_of, processors, rules, sides_of
 
 #: Helper, transport → who reaches the inside host where RELATED is accepted: at ports below 1024, and at others.
 OPEN = {

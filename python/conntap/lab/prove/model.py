@@ -40,8 +40,8 @@ class Cell:
         outcome: what became of it.
         why: in words: "no expectation was made", "the gateway dropped it" …
         expectation: as the kernel had it; "" none.
-        kind: "session": an honest one. "overheard": a third party knocks at what that opened. "lured": the inside host was
-            lured. "child": as lured, by a helper that the assigned one gives to a second connection (H.245).
+        kind: "session": an honest one. "overheard": a third party knocks at what that opened. "lured": the inside host
+            was lured. "child": as lured, by a helper that the assigned one gives to a second connection (H.245).
         trace: of a knock that arrived, or was dropped by a rule, the rules that decided, in order.
     """
 

@@ -1,4 +1,4 @@
-"""Rule sets of the proof's tests: made in the lab's kernel from text, so that they are what `nft -j list ruleset` prints."""
+"""Rule sets of the proof's tests, made from text in a kernel: they are what `nft -j list ruleset` prints."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ERRORS = "ct state related meta l4proto { icmp, icmpv6 } accept"
 
 
 def rules(related: str, *, helpers=HELPERS, servers: str = "", more: str = "") -> str:
-    """All helpers for connections from inside (to some servers), and one way to treat RELATED; outward only what helpers serve."""
+    """All helpers for connections from inside (to some servers), one way to treat RELATED; outward their ports."""
     objects = "".join(
         f'ct helper {name.replace(".", "")}{l4} {{ type "{name}" protocol {l4}; }}\n' for name, l4, _ in helpers
     )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from benches.figures import spread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 __all__ = ["measure"]
 
@@ -55,7 +55,7 @@ def timed(words: list[str], rounds: int) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def listening(number: int) -> Iterator[None]:
+def listening(number: int) -> Generator[None]:
     """So many sockets that listen to events."""
     with contextlib.ExitStack() as stack:
         for _ in range(number):
@@ -65,7 +65,7 @@ def listening(number: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def processes(number: int) -> Iterator[None]:
+def processes(number: int) -> Generator[None]:
     """So many that do nothing."""
     running = [subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) for _ in range(number)]
     try:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from conntap.cli.doctor_text import WIDEST, wrapped
-from conntap.cli.io import IN_ASCII
+from conntap.cli.doctor_text import IN_ASCII, WIDEST, wrapped
 from conntap.cli.stream import heeded
 
 if TYPE_CHECKING:

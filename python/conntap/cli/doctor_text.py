@@ -6,14 +6,17 @@ import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from conntap.cli.io import IN_ASCII
+from conntap.cli.io import IN_ASCII as MESSAGES_IN_ASCII
 from conntap.cli.pictures import bar
 from conntap.doctor.model import GROUPS, Report
 
 if TYPE_CHECKING:
     from conntap.doctor.model import Entry
 
-__all__ = ["as_dict", "show"]
+__all__ = ["IN_ASCII", "WIDEST", "as_dict", "show", "wrapped"]
+
+#: What the text has beyond ASCII.
+IN_ASCII: Final = MESSAGES_IN_ASCII | str.maketrans({"×": "x"})
 
 #: Columns of a bar; text is not made wider than this.
 BAR: Final = 12
@@ -147,6 +150,7 @@ def full(entry: Entry, wide: int, *, color: bool, source: bool) -> list[str]:
 
 
 def wrapped(text: str, wide: int, first: str, others: str) -> list[str]:
+    """Broken at blanks to the width; *first* and *others* stand before the lines."""
     return textwrap.wrap(
         text,
         max(wide, 24),

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["look"]
 
-FAMILIES: Final = {"2": "IPv4", "10": "IPv6"}
+#: NFPROTO_… → what packets it is of. INVALID ones are of the first two.
+FAMILIES: Final = {
+    "2": "IPv4", "10": "IPv6", "1": "rules of the family inet", "3": "ARP", "5": "rules of netdev", "7": "bridges",
+}  # fmt: skip
+INVALID_OF: Final = frozenset({"2", "10"})
 
 
 def look(seen: Reading) -> Iterator[Entry]:
@@ -58,13 +62,14 @@ def _loggers(seen: Reading) -> Iterator[Entry]:
         if logger is None:
             continue
         level: Level = "fine"
-        why, todo = f"where rules and INVALID packets of {family} are logged", ""
+        both = "lines of rules, and about INVALID packets," if number in INVALID_OF else "lines of rules"
+        why, todo = f"{both} go there", ""
         if logger == "NONE":
-            why = f"{family} is not logged; nothing asks for it"
-            if wanted:
+            why = f"{both} go nowhere; a rule that names a group is heard all the same"
+            if wanted and number in INVALID_OF:
                 level, why = "todo", f"nf_conntrack_log_invalid is {wanted}, and {family} packets are logged nowhere"
                 todo = f"sysctl -w net.netfilter.nf_log.{number}=nfnetlink_log, and listen to group 0"
-        elif wanted and logger != "nfnetlink_log" and not seen.reaches_kernel_log:
+        elif wanted and number in INVALID_OF and logger != "nfnetlink_log" and not seen.reaches_kernel_log:
             level = "note"
             why = f"{logger} writes into the kernel's log, but not for this namespace"
             todo = "conntap doctor --log-invalid uses nfnetlink_log, which does"

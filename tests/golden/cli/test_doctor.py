@@ -148,6 +148,12 @@ def test_the_exit_status_says_whether_there_is_something_to_do(
     assert [unseen["what"] for unseen in found["unseen"]] == [unseen.what for unseen in READINGS[seen].unseen]
 
 
+@pytest.mark.parametrize("seen", READINGS)
+def test_ascii_is_ascii(read: dict[str, Reading], seen: str) -> None:
+    read["now"] = READINGS[seen]
+    assert play(["doctor", "--all", "--ascii"], width=80).out.isascii()
+
+
 @pytest.mark.parametrize("width", [30, 50, 80, 100])
 @pytest.mark.parametrize("seen", READINGS)
 def test_no_line_is_wider_than_the_terminal(read: dict[str, Reading], seen: str, width: int) -> None:

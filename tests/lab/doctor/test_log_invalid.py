@@ -227,9 +227,11 @@ def test_settings_that_somebody_changed_meanwhile_are_left_alone(
     assert settings()["nf_log/2"] != "nfnetlink_log"
 
 
-def test_text_explains_each_line(host: Host) -> None:
+@pytest.mark.parametrize("ascii", [False, True], ids=["unicode", "ascii"])
+def test_text_explains_each_line(host: Host, ascii: bool) -> None:
     with subprocess.Popen(
-        [*COMMAND, "doctor", "--log-invalid", "tcp", "60s", "--netns", str(host.pid)],
+        [*COMMAND, "doctor", "--log-invalid", "tcp", "60s", "--netns", str(host.pid),
+         *(["--ascii"] if ascii else [])],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert "logging INVALID" in process.stderr.readline()
@@ -238,5 +240,6 @@ def test_text_explains_each_line(host: Host) -> None:
         out, _ = process.communicate(timeout=30)
     assert "tcp: invalid tcp flag combination" in out
     assert "flags that no TCP sends together" in out
-    assert "tcp 127.0.0.1:40001 → 127.0.0.1:80 [FS]" in out
+    assert f"tcp 127.0.0.1:40001 {'->' if ascii else '→'} 127.0.0.1:80 [FS]" in out
+    assert out.isascii() is ascii
     assert "do:  a scan or an attack" in out

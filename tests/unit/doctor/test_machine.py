@@ -29,6 +29,14 @@ def test_a_log_without_a_logger_is_to_do() -> None:
     assert looked(Reading(settings=settings))["nf_log.2"].level == "fine"
 
 
+def test_loggers_of_other_families_are_told_and_never_to_do() -> None:
+    settings = {f"netfilter/nf_log/{family}": "NONE" for family in range(11)} | {
+        "netfilter/nf_conntrack_log_invalid": "6"
+    }
+    found = {name: entry.level for name, entry in looked(Reading(settings=settings)).items()}
+    assert found == {"nf_log.2": "todo", "nf_log.10": "todo"} | {f"nf_log.{n}": "fine" for n in (1, 3, 5, 7)}
+
+
 def test_the_kernels_log_is_not_for_other_namespaces() -> None:
     settings = {"netfilter/nf_log/10": "nf_log_ipv6", "netfilter/nf_conntrack_log_invalid": "255"}
     assert looked(Reading(settings=settings))["nf_log.10"].level == "fine"

@@ -62,10 +62,10 @@ def _loggers(seen: Reading) -> Iterator[Entry]:
         if logger is None:
             continue
         level: Level = "fine"
-        both = "lines of rules, and about INVALID packets," if number in INVALID_OF else "lines of rules"
-        why, todo = f"{both} go there", ""
+        what = "lines about INVALID packets" if number in INVALID_OF else "lines that name no logger"
+        why, todo = f"{what} go there; rules name their own", ""
         if logger == "NONE":
-            why = f"{both} go nowhere; a rule that names a group is heard all the same"
+            why = f"{what} go nowhere; rules name their own"
             if wanted and number in INVALID_OF:
                 level, why = "todo", f"nf_conntrack_log_invalid is {wanted}, and {family} packets are logged nowhere"
                 todo = f"sysctl -w net.netfilter.nf_log.{number}=nfnetlink_log, and listen to group 0"
@@ -75,7 +75,7 @@ def _loggers(seen: Reading) -> Iterator[Entry]:
             todo = "conntap doctor --log-invalid uses nfnetlink_log, which does"
         yield Entry(
             group="logging", name=f"nf_log.{number}", value=logger, level=level, what=f"the logger of {family}",
-            why=why, todo=todo, source="net/netfilter/nf_log.c",
+            why=why, todo=todo, source="net/netfilter/nf_log.c, nf_log_packet",
         )  # fmt: skip
 
 

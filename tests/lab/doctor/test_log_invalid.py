@@ -130,7 +130,7 @@ def test_ipv6(host: Host, begin: Callable[..., Logging]) -> None:
 
 
 def test_lines_of_rules_are_told_apart(host: Host, begin: Callable[..., Logging]) -> None:
-    """A rule that logs without a group comes to the same one."""
+    """A rule that logs to group 0 comes to the same one."""
     log = begin("tcp")
     host.run(["nft", "add rule inet t c log prefix mine group 0"])
     host.call(send, ip(17, struct.pack(">HHHH", 5, 6, 8, 0)))

@@ -70,8 +70,9 @@ class Logging:
         self.process.communicate(timeout=DEADLINE)
 
     def close(self) -> None:
+        """As a person would, so that it leaves no note behind."""
         if self.process.poll() is None:
-            self.kill()
+            self.stop()
 
 
 @pytest.fixture

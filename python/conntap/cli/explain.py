@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from conntap.cli.engine import engine_options, files_and_filter, make_setup, take_engine_options
+from conntap.cli.engine import (
+    engine_options,
+    files_and_filter,
+    make_setup,
+    refuse_engine_options,
+    take_engine_options,
+)
+from conntap.cli.explain_live import explain_live, is_live
+from conntap.cli.options import netns_option
 from conntap.errors import RecordingError, UsageError
 
 if TYPE_CHECKING:
@@ -29,8 +37,9 @@ BLOCK: Final = 256
     epilog="Examples: conntap explain ftp.pcap 'dport 21' --helper ftp · "
     "conntap explain in.pcap 'host 10.0.0.5' --masquerade 203.0.113.1 --svg story.svg"
 )
-@click.argument("words", nargs=-1, required=True, metavar="FILE... [FILTER]...")
-@click.option("--json", "json_", is_flag=True, help="One JSON object a step, then one with the sums.")
+@click.argument("words", nargs=-1, required=True, metavar="FILE...|expectation|flow [FILTER]...")
+@netns_option
+@click.option("--json", "json_", is_flag=True, help="One JSON object a step (an expectation, a flow), then the sums.")
 @click.option("--ladder", is_flag=True, help="Draw it: client, gateway, server, and arrows between them.")
 @click.option("--svg", metavar="FILE", help="Write the drawing as a picture (of one connection).")
 @click.option("--html", metavar="FILE", help="Write a page with the drawing, details and the table.")
@@ -49,6 +58,7 @@ BLOCK: Final = 256
 def explain(
     io: IO,
     words: tuple[str, ...],
+    netns: str | None,
     json_: bool,
     ladder: bool,
     svg: str | None,
@@ -65,8 +75,22 @@ def explain(
     """Tell the story of a connection in packet captures ("-" for stdin), packet by packet.
 
     A connection is told with its master and its children. Without FILTER the only one is told, and of several a list
-    is shown.
+    is shown. Instead of FILEs, `expectation` or `flow` tells of the kernel's tables: who assigned the helper, which
+    master, which NAT, who may use it, which rule lets it in, until when.
     """
+    if is_live(words):
+        refuse_engine_options(take_engine_options(options), "packet captures")
+        for option, given in {"--ladder": ladder, "--svg": svg, "--html": html, "--all": whole, "--events": events,
+                              "--drain": drain}.items():  # fmt: skip
+            if given:
+                raise click.UsageError(f"{option} goes with packet captures")
+        io.ascii = io.ascii or ascii
+        explain_live(io, words, netns=netns, json_=json_, limit=limit)
+        return
+    if netns is not None:
+        raise click.UsageError(
+            "--netns goes with the kernel's tables: conntap explain expectation, conntap explain flow"
+        )
     from conntap.explain.ghosts import ghosts
     from conntap.explain.select import select
     from conntap.explain.style import Style

@@ -41,11 +41,13 @@ def meta(key, right):
 
 
 def text_of(*rules, objects=OBJECTS, family="inet"):
+    place = {"family": family, "table": "t"}
+    base = {"chain": {**place, "name": "c", "type": "filter", "hook": "prerouting", "prio": 0, "policy": "accept"}}
     listed = [
-        {"rule": {"family": family, "table": "t", "handle": number, "expr": list(rule)}}
+        {"rule": {**place, "chain": "c", "handle": number, "expr": list(rule)}}
         for number, rule in enumerate(rules, start=1)
     ]
-    return json.dumps({"nftables": [{"metainfo": {"version": "1.0.6"}}, *objects, *listed]})
+    return json.dumps({"nftables": [{"metainfo": {"version": "1.0.6"}}, base, *objects, *listed]})
 
 
 def read(*expr):
@@ -74,6 +76,10 @@ class TestPorts:
         port = 21 if ports is None or ports[0] == 1 else 65_499
         found, _ = read(match("tcp", "dport", port, op), {"ct helper": "f"})
         assert [number for _, _, number, _ in found] == ([port] if ports is None else list(range(*ports)))
+
+    def test_all_but_one(self):
+        found, _ = read(match("tcp", "dport", 21, "!="), {"ct helper": "f"})
+        assert [port for _, _, port, _ in found] == [*range(1, 21), *range(22, 65_536)]
 
     def test_a_map_from_ports_to_helpers(self):
         assert read(mapped(DPORT, [21, "f"], [22, "f6"])) == ([("ftp", TCP, 21, 0), ("ftp", TCP, 22, 6)], [])
@@ -114,12 +120,18 @@ class TestConditions:
         inside = match("ip", "saddr", {"prefix": {"addr": "10.0.0.0", "len": 8}})
         found, faults = read(meta("iifname", "lan"), inside, match("tcp", "dport", 21), {"ct helper": "f"})
         assert found == [("ftp", TCP, 21, 4)]
-        assert faults == ["rule with handle 1: not looked at: meta iifname, ip saddr"]
+        assert faults == ['rule with handle 1: not looked at: `iifname "lan"`, `ip saddr 10.0.0.0/8`']
 
 
 def test_each_assignment_is_told_once():
     rule = (match("tcp", "dport", 21), {"ct helper": "f"})
     assert from_ruleset(text_of(rule, rule)).assignments == (Assignment("ftp", TCP, 21),)
+
+
+def test_a_rule_that_is_never_met_is_told():
+    behind = [[{"drop": None}], [match("tcp", "dport", 21), {"ct helper": "f"}]]
+    with pytest.raises(UsageError, match="rule with handle 2: no packet gets to it"):
+        from_ruleset(text_of(*behind))
 
 
 def test_matching_on_a_helper_assigns_none():
@@ -133,22 +145,21 @@ def test_matching_on_a_helper_assigns_none():
     [
         ([{"ct helper": "f"}], "names no destination port"),
         ([match("tcp", "sport", 21), {"ct helper": "f"}], "names no destination port"),
-        ([match("tcp", "dport", 21, "!="), {"ct helper": "f"}], "compared by '!='"),
-        ([match("tcp", "dport", "@nosuch"), {"ct helper": "f"}], "cannot be read"),
-        ([match("tcp", "dport", "ssh"), {"ct helper": "f"}], "cannot be read"),
-        ([match("tcp", "dport", True), {"ct helper": "f"}], "cannot be read"),
-        ([match("tcp", "dport", -1), {"ct helper": "f"}], "cannot be read"),
-        ([match("tcp", "dport", {"range": [9, 1]}), {"ct helper": "f"}], "cannot be read"),
-        ([match("tcp", "dport", "@endless"), {"ct helper": "f"}], "without end"),
-        ([match("tcp", "dport", 21), {"ct helper": "gone"}], "no helper object 'gone'"),
+        ([match("tcp", "dport", "@nosuch"), {"ct helper": "f"}], "is not understood"),
+        ([match("tcp", "dport", "ssh"), {"ct helper": "f"}], "is not understood"),
+        ([match("tcp", "dport", True), {"ct helper": "f"}], "is not understood"),
+        ([match("tcp", "dport", -1), {"ct helper": "f"}], "is not understood"),
+        ([match("tcp", "dport", {"range": [9, 1]}), {"ct helper": "f"}], "is not understood"),
+        ([match("tcp", "dport", "@endless"), {"ct helper": "f"}], "`tcp dport @endless` is not understood"),
+        ([match("tcp", "dport", 21), {"ct helper": "gone"}], "there is no such object"),
         ([match("tcp", "dport", 21), {"ct helper": "x"}], "no helper is called 'nosuch'"),
         (
-            [{"ct helper": {"map": {"key": {"meta": {"key": "iifname"}}, "data": {"set": []}}}}],
-            "other than destination",
+            [{"ct helper": {"map": {"key": {"meta": {"key": "iifname"}}, "data": {"set": [["lan", "f"]]}}}}],
+            "names no destination port",
         ),
         (
             [{"ct helper": {"map": {"key": match("tcp", "dport", 0)["match"]["left"], "data": {"set": [[1, 2, 3]]}}}}],
-            "map",
+            "map { 1,2,3 }` cannot be read",
         ),
     ],
 )

@@ -1,0 +1,1 @@
+"""A policy for expectations, and what holds a live gateway to it."""

@@ -68,7 +68,7 @@ def test_sides_that_are_guessed(folder):
     guessed = audit(gateway_of(folder))
     if guessed.sides.outside != ("outside0",):
         assert guessed.sides.outside == asked.sides.outside
-        assert set(asked.sides.inside) <= set(guessed.sides.inside)
+        assert guessed.sides.inside == ("inside0",) or set(asked.sides.inside) <= set(guessed.sides.inside)
     if guessed.sides.inside == asked.sides.inside:
         assert [one.id for one in guessed.findings] == [one.id for one in asked.findings]
 

@@ -25,10 +25,13 @@ TEXTS = {
 }
 
 
+def gateway_of(folder):
+    return Gateway({name: (folder / file).read_text() for name, file in TEXTS.items() if (folder / file).exists()})
+
+
 def audited_of(folder):
     expected = tomllib.loads((folder / "expected.toml").read_text())
-    texts = {name: (folder / file).read_text() for name, file in TEXTS.items() if (folder / file).exists()}
-    gateway = Gateway(texts)
+    gateway = gateway_of(folder)
     net = expected.get("inside_net", ())
     sides = find_sides(
         gateway,
@@ -56,6 +59,25 @@ def test_what_is_reached(folder):
     reaches = [reach for one in audited.findings for reach in one.reach]
     assert by_helper(reaches) == told(expected, "open")
     assert by_helper(reach for reach in reaches if reach.by == "stranger") == told(expected, "open_any")
+
+
+@pytest.mark.parametrize("folder", SETS, ids=lambda path: path.name)
+def test_sides_that_are_guessed(folder):
+    """Outside is found wherever rules name an interface; inside may be more than the corpus asks about (a DMZ)."""
+    _, asked = audited_of(folder)
+    guessed = audit(gateway_of(folder))
+    if guessed.sides.outside != ("outside0",):
+        assert guessed.sides.outside == asked.sides.outside
+        assert guessed.sides.inside == ("inside0",) or set(asked.sides.inside) <= set(guessed.sides.inside)
+    if guessed.sides.inside == asked.sides.inside:
+        assert [one.id for one in guessed.findings] == [one.id for one in asked.findings]
+
+
+@pytest.mark.parametrize("folder", SETS, ids=lambda path: path.name)
+def test_a_baseline_tells_findings_apart(folder):
+    _, audited = audited_of(folder)
+    keys = [(one.id, one.key) for one in audited.findings]
+    assert len(set(keys)) == len(keys)
 
 
 def by_helper(reaches):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from conntap.rules.model import Place
@@ -13,7 +13,11 @@ __all__ = ["Evidence", "Finding", "Fix", "Reach", "Severity"]
 
 
 class Severity(IntEnum):
-    """How bad: `info` is worth knowing, `low` is untidy, `medium` opens something under conditions, `high` opens it to anybody, `critical` to anybody, now."""
+    """How bad.
+
+    `info` is worth knowing, `low` is untidy, `medium` opens something under conditions, `high` opens it to anybody,
+    `critical` to anybody, now.
+    """
 
     INFO = 0
     LOW = 1
@@ -43,7 +47,15 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a stranger reaches by a helper, so that a proof can knock there. Ports are (first, last), both included."""
+    """What somebody outside reaches by a helper, so that a proof can knock there.
+
+    Attributes:
+        helper: its name.
+        nfproto, l4proto: of the connection that gets in.
+        from_interface, to_interface: from where to where.
+        ports: (first, last), both included.
+        by: "stranger": anybody; "server": the host that was contacted, alone.
+    """
 
     helper: str
     nfproto: int
@@ -51,6 +63,7 @@ class Reach:
     from_interface: str
     to_interface: str
     ports: tuple[tuple[int, int], ...]
+    by: Literal["stranger", "server"] = "stranger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +78,7 @@ class Finding:
         consequence: one sentence: who can do what to whom, for how long.
         fix: how it is closed.
         reach: what a proof should find open; empty where nothing can be knocked at.
-        certain: False where the rule set goes beyond what can be followed ("cannot tell"): then `doubt` says why.
+        certain: False where the rule set goes beyond what can be followed ("cannot tell"): `doubt` says why.
         key: what tells this finding from others of the same id, for baselines: stable over reloads (no handles, no lines).
     """
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "record": ("conntap.cli.record", "record", "Write events to a file that Wireshark opens."),
     "replay": ("conntap.cli.replay", "replay", "Show what a recording or a packet capture holds, without privilege."),
     "explain": ("conntap.cli.explain", "explain", "Tell the story of a connection, packet by packet."),
+    "audit": ("conntap.cli.audit", "audit", "Tell what a gateway lets in, and how to close it."),
     "log": ("conntap.cli.log", "log", "Record every connection and NAT mapping, without loss."),
     "collect": ("conntap.cli.collect", "collect", "Show or log the records that other exporters send."),
     "who": ("conntap.cli.who", "who", "Tell who had an address and port at some time."),

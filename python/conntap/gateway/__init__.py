@@ -1,1 +1,1 @@
-"""A gateway's state as texts: its rule sets, settings, modules, interfaces, routes. From the live system, files or a bundle."""
+"""A gateway's state as texts: rule sets, settings, modules, interfaces, routes; live, from files or a bundle."""

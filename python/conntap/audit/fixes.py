@@ -1,0 +1,232 @@
+"""What closes a finding, as text for nft and iptables, with the gateway's own chains, interfaces and helpers."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from conntap.audit.finding import Fix
+from conntap.audit.known import HELPERS
+from conntap.audit.words import protocol
+
+if TYPE_CHECKING:
+    from conntap.audit.assigned import Assignment
+    from conntap.audit.view import View
+    from conntap.rules.model import Place, Rule
+
+__all__ = ["drop_invalid", "known_servers", "limit_input", "limit_related", "without_helper"]
+
+HOOKS: Final = {"forward": "FORWARD", "input": "INPUT"}
+#: Only what a server opens towards a client inside; lower ports are services.
+HIGH: Final = "1024-65535"
+
+
+def lines(*texts: str) -> str:
+    return "\n".join(text for text in texts if text)
+
+
+def names(interfaces: tuple[str, ...]) -> str:
+    """Interfaces as nft writes one or several."""
+    quoted = [f'"{name}"' for name in interfaces]
+    return quoted[0] if len(quoted) == 1 else f"{{ {', '.join(quoted)} }}"
+
+
+def safe_helpers(view: View) -> list[str]:
+    """Assigned helpers whose expectations only the contacted server can use."""
+    return [name for name in view.helpers if name in HELPERS and not HELPERS[name].wild(view.gateway)]
+
+
+def place_of(rule: Rule | None, hook: str, view: View) -> tuple[str, str, str]:
+    """Family, table and chain that a fix of nft names."""
+    if rule is not None and rule.place.source == "nft":
+        return rule.place.family, rule.place.table, rule.place.chain
+    for chain in view.gateway.rules.chains.values():
+        if chain.hook == hook and chain.kind == "filter" and chain.place.source == "nft":
+            return chain.place.family, chain.place.table, chain.place.chain
+    return "inet", "filter", hook
+
+
+def without_related(text: str) -> str:
+    """A rule's text without `related`."""
+    text = re.sub(r"\{\s*", "{ ", text)
+    for pattern in (r",\s*related\b", r"\brelated\s*,\s*"):
+        text = re.sub(pattern, "", text, flags=re.IGNORECASE)
+    return text
+
+
+def limit_related(rule: Rule | None, view: View) -> Fix:
+    """RELATED by helper, from outside to inside, at ports of no service; and ICMP's errors."""
+    inside, outside = names(view.sides.inside), names(view.sides.outside)
+    safe = safe_helpers(view)
+    nft = ['meta l4proto { icmp, ipv6-icmp } ct state related accept comment "errors"']
+    for name in safe:
+        known = HELPERS[name]
+        for expected in known.expected:
+            ports = (
+                f" {protocol(expected.l4proto).lower()} dport {HIGH}"
+                if expected.l4proto in (6, 17)
+                else f" meta l4proto {expected.l4proto}"
+            )
+            if expected.to in ("client", "both"):
+                nft.append(f'iifname {outside} oifname {inside} ct state related ct helper "{name}"{ports} accept')
+            if expected.to in ("server", "both"):
+                nft.append(f'iifname {inside} oifname {outside} ct state related ct helper "{name}"{ports} accept')
+    return Fix(
+        nft=as_nft(rule, "forward", list(dict.fromkeys(nft)), view),
+        iptables=as_iptables(rule, "FORWARD", related_of_iptables(view, safe), view),
+    )
+
+
+def related_of_iptables(view: View, safe: list[str]) -> list[str]:
+    """The same for iptables, one interface pair a rule."""
+    found = ["-p icmp -m conntrack --ctstate RELATED -j ACCEPT"]
+    for name in safe:
+        for expected in HELPERS[name].expected:
+            word = protocol(expected.l4proto).lower()
+            ports = f"-p {word} --dport 1024:65535" if expected.l4proto in (6, 17) else f"-p {word}"
+            for outside in view.sides.outside:
+                for inside in view.sides.inside:
+                    rest = f"{ports} -m conntrack --ctstate RELATED -m helper --helper {name} -j ACCEPT"
+                    if expected.to in ("client", "both"):
+                        found.append(f"-i {outside} -o {inside} {rest}")
+                    if expected.to in ("server", "both"):
+                        found.append(f"-i {inside} -o {outside} {rest}")
+    return list(dict.fromkeys(found))
+
+
+def limit_input(rule: Rule | None, view: View) -> Fix:
+    """RELATED to the gateway itself: ICMP's errors alone."""
+    return Fix(
+        nft=as_nft(rule, "input", ['meta l4proto { icmp, ipv6-icmp } ct state related accept comment "errors"'], view),
+        iptables=as_iptables(rule, "INPUT", ["-p icmp -m conntrack --ctstate RELATED -j ACCEPT"], view),
+    )
+
+
+def as_nft(rule: Rule | None, hook: str, more: list[str], view: View) -> str:
+    """Commands of nft that put rules behind the one that accepted too much, which loses its `related`."""
+    family, table, chain = place_of(rule, hook, view)
+    head = f"rule {family} {table} {chain}"
+    handle = rule.place.handle if rule is not None and rule.place.source == "nft" else None
+    if handle is None or rule is None:
+        return lines(
+            "# instead of the rule that accepts RELATED:",
+            f"add {head} ct state established accept",
+            *(f"add {head} {text}" for text in more),
+        )
+    old = without_related(rule.place.text)
+    if "related" in old.lower() or not old:
+        # It was for RELATED alone: the narrow ones take its place.
+        return lines(
+            f"replace {head} handle {handle} {more[0]}",
+            *(f"add {head} position {handle} {text}" for text in reversed(more[1:])),
+        )
+    # `add … position` puts a rule right behind that handle: the last one first.
+    return lines(
+        f"replace {head} handle {handle} {old}", *(f"add {head} position {handle} {text}" for text in reversed(more))
+    )
+
+
+def as_iptables(rule: Rule | None, chain: str, more: list[str], view: View) -> str:
+    """Commands of iptables that do the same, by the rule's number."""
+    if rule is None or rule.place.source == "nft":
+        return lines(
+            "# instead of the rule that accepts RELATED:",
+            f"iptables -A {chain} -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+            *(f"iptables -A {chain} {text}" for text in more),
+        )
+    program = rule.place.source.removesuffix("-save")
+    number = number_of(rule, view)
+    table = "" if rule.place.table == "filter" else f" -t {rule.place.table}"
+    old = re.sub(r"^\s*-A \S+ ", "", without_related(rule.place.text))
+    if program == "ip6tables":
+        more = [
+            text.replace("-p icmp ", "-p ipv6-icmp ")
+            for text in more
+            if not any(f"--helper {name} " in text for name in ("irc", "pptp"))
+        ]
+    chain = rule.place.chain
+    if "related" in old.lower():
+        return lines(
+            f"{program}{table} -R {chain} {number} {more[0]}",
+            *(f"{program}{table} -I {chain} {number + at} {text}" for at, text in enumerate(more[1:], start=1)),
+        )
+    return lines(
+        f"{program}{table} -R {chain} {number} {old}",
+        *(f"{program}{table} -I {chain} {number + at} {text}" for at, text in enumerate(more, start=1)),
+    )
+
+
+def number_of(rule: Rule, view: View) -> int:
+    """A rule's number in its chain, from 1."""
+    place = rule.place
+    chain = view.gateway.rules.chains.get((place.source, place.family, place.table, place.chain))
+    return next((at for at, one in enumerate(chain.rules, start=1) if one is rule), 1) if chain else 1
+
+
+def known_servers(one: Assignment, view: View) -> Fix:
+    """The helper for the servers that are used, from inside."""
+    place = one.rule.place if one.rule else None
+    port = one.ports[0].first if one.ports else (HELPERS[one.helper].port if one.helper in HELPERS else 0)
+    word = protocol(one.l4proto or (HELPERS[one.helper].l4protos[0] if one.helper in HELPERS else 6)).lower()
+    name = f"{re.sub(r'[^a-z0-9]', '_', one.helper.lower())}_servers"
+    family, table, chain = (
+        (place.family, place.table, place.chain)
+        if place and place.source == "nft"
+        else ("inet", "filter", "prerouting")
+    )
+    inside = names(view.sides.inside)
+    new = f'iifname {inside} ip daddr @{name} {word} dport {port} ct helper set "{object_of(place, one.helper)}"'
+    nft = [
+        f"add set {family} {table} {name} {{ type ipv4_addr; flags interval; }}",
+        f"# add element {family} {table} {name} {{ the servers that you use }}",
+    ]
+    if place and place.source == "nft" and place.handle is not None:
+        nft.append(f"replace rule {family} {table} {chain} handle {place.handle} {new}")
+    else:
+        nft.append(f"add rule {family} {table} {chain} {new}")
+    iptables = [f"ipset create {name} hash:net", f"# ipset add {name} the servers that you use"]
+    target = f"-p {word} --dport {port} -m set --match-set {name} dst -j CT --helper {one.helper}"
+    for at, iif in enumerate(view.sides.inside):
+        if at == 0 and one.rule is not None and place and place.source != "nft":
+            iptables.append(
+                f"{place.source.removesuffix('-save')} -t {place.table} -R {place.chain} "
+                f"{number_of(one.rule, view)} -i {iif} {target}"
+            )
+        else:
+            iptables.append(f"iptables -t raw -A PREROUTING -i {iif} {target}")
+    return Fix(
+        nft=lines(*nft),
+        iptables=lines(*iptables),
+        other="sysctl -w net.netfilter.nf_conntrack_helper=0" if one.rule is None else "",
+    )
+
+
+def object_of(place: Place | None, helper: str) -> str:
+    """The name of the helper's object in a rule of nft."""
+    found = re.search(r'ct helper set "([^"]+)"', place.text) if place else None
+    return found[1] if found else helper
+
+
+def without_helper(one: Assignment, view: View) -> Fix:
+    """The helper is taken away."""
+    if one.rule is None:
+        return Fix(other="sysctl -w net.netfilter.nf_conntrack_helper=0")
+    place = one.rule.place
+    if place.source == "nft":
+        return Fix(
+            nft=f"delete rule {place.family} {place.table} {place.chain} handle {place.handle}",
+            iptables=f"# the rule with: -j CT --helper {one.helper}",
+        )
+    return Fix(
+        nft=f'# the rule with: ct helper set "{one.helper}"',
+        iptables=f"{place.source} -t {place.table} -D {place.chain} {number_of(one.rule, view)}",
+    )
+
+
+def drop_invalid(view: View, rule: Rule | None) -> Fix:
+    """INVALID is dropped first."""
+    family, table, chain = place_of(rule, "forward", view)
+    return Fix(
+        nft=f"insert rule {family} {table} {chain} ct state invalid drop",
+        iptables="iptables -I FORWARD 1 -m conntrack --ctstate INVALID -j DROP",
+    )

@@ -1,0 +1,269 @@
+"""What all checks look at: the gateway, its sides, the helpers it assigns; questions to its rules, each asked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from conntap.audit.assigned import Assignment, assignments_of
+from conntap.audit.known import HELPERS
+from conntap.audit.sides import STRANGER, words
+from conntap.rules.follow import follow
+from conntap.rules.model import Span, Translate
+from conntap.rules.packet import Asked
+
+if TYPE_CHECKING:
+    from conntap.audit.known import Expected, Helper
+    from conntap.audit.sides import Sides
+    from conntap.gateway.state import Gateway
+    from conntap.rules.model import Rule
+    from conntap.rules.packet import Answer, Step
+
+__all__ = ["ANYBODYS_HELPER", "NOWHERE", "Opening", "View"]
+
+#: A helper that no rule names: what is accepted for it is accepted for every helper.
+ANYBODYS_HELPER: Final = "conntap-any"
+#: An interface that no rule names.
+NOWHERE: Final = "conntap-nowhere"
+#: Ports that a message can name.
+PORTS: Final = (Span(1, 65535),)
+#: So many pairs of interfaces are asked about; the audit says when there are more.
+PAIRS: Final = 16
+#: So many hosts of which rules on RELATED speak are asked about.
+HOSTS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What one kind of expectation lets in from outside.
+
+    Attributes:
+        helper, expected: which.
+        assignment: by which the helper reads such connections.
+        nfproto, outside, inside: from where to where.
+        wild: anybody may use it, not the contacted server alone.
+        ports: accepted for certain.
+        unsure: perhaps.
+        answer: with the rules.
+    """
+
+    helper: Helper
+    expected: Expected
+    assignment: Assignment
+    nfproto: int
+    outside: str
+    inside: str
+    wild: bool
+    ports: tuple[Span, ...]
+    unsure: tuple[Span, ...]
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class View:
+    """A gateway as checks see it."""
+
+    gateway: Gateway
+    sides: Sides
+    answers: dict[Asked, Answer] = field(default_factory=dict["Asked", "Answer"])
+
+    def ask(self, asked: Asked) -> Answer:
+        """Follow a packet through the rules."""
+        key = replace_key(asked)
+        if key not in self.cache:
+            self.cache[key] = follow(self.gateway.rules, asked)
+        return self.cache[key]
+
+    @cached_property
+    def cache(self) -> dict[tuple[object, ...], Answer]:
+        return {}
+
+    @cached_property
+    def assigned(self) -> tuple[Assignment, ...]:
+        """All assignments of helpers, by rules and by the kernel itself."""
+        return assignments_of(self.gateway)
+
+    @cached_property
+    def helpers(self) -> tuple[str, ...]:
+        """Names of the helpers that are assigned."""
+        return tuple(dict.fromkeys(one.helper for one in self.assigned))
+
+    @cached_property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """(outside, inside) that are asked about."""
+        return tuple(self.sides.pairs())[:PAIRS]
+
+    @cached_property
+    def nat(self) -> bool:
+        """Sources of IPv4 are translated somewhere: a stranger cannot address hosts inside."""
+        return any(
+            isinstance(one, Translate) and one.kind in ("snat", "masquerade")
+            for chain in self.gateway.rules.chains.values()
+            if chain.place.family in ("ip", "inet")
+            for rule in chain.rules
+            for one in rule.statements
+        )
+
+    def hosts(self, inside: str, nfproto: int) -> tuple[int, ...]:
+        """Hosts inside that are asked about: one that no rule knows, and those of which rules on RELATED speak."""
+        return tuple(dict.fromkeys((self.sides.host(inside, nfproto), *self.spoken_of[nfproto])))
+
+    @cached_property
+    def spoken_of(self) -> dict[int, tuple[int, ...]]:
+        """Destinations, by family, that rules name which ask for RELATED."""
+        found: dict[int, dict[int, None]] = {4: {}, 6: {}}
+        for chain in self.gateway.rules.chains.values():
+            for rule in chain.rules:
+                if "related" not in words(rule, "ct_state"):
+                    continue
+                for condition in rule.conditions:
+                    if condition.fields == ("daddr",) and not condition.negated:
+                        for row in condition.rows:
+                            for value in row[0]:
+                                if isinstance(value, Span):
+                                    found[6 if value.last >= 1 << 32 else 4][value.first] = None
+        return {nfproto: tuple(hosts)[:HOSTS] for nfproto, hosts in found.items()}
+
+    def packet(
+        self,
+        iif: str | None,
+        oif: str | None,
+        *,
+        nfproto: int,
+        l4proto: int,
+        state: str,
+        helper: str = "",
+        hook: str = "forward",
+        ports: tuple[Span, ...] = PORTS,
+        addresses: bool = True,
+        host: int | None = None,
+    ) -> Answer:
+        """Ask about a packet that comes in by `iif` and leaves by `oif`; from outside it is a stranger's, to `host` inside."""
+        saddr = daddr = None
+        if addresses:
+            saddr = STRANGER[nfproto] if iif in self.sides.outside else self.sides.host(iif or "", nfproto)
+            daddr = STRANGER[nfproto] if oif in self.sides.outside else host or self.sides.host(oif or "", nfproto)
+        status: set[str] = set()
+        if state == "related":
+            status.add("expected")
+            if self.nat and nfproto == 4:
+                status.add("dnat")  # the kernel translates it to the host that announced it
+        more: dict[str, int | str] = {
+            "pkttype": "host",
+            "ct_direction": "original",
+            "fib_daddr_type": "local" if hook == "input" else "unicast",
+            "fib_saddr_oif": "exists",
+        }
+        return self.ask(
+            Asked(
+                hook="input" if hook == "input" else "forward",
+                nfproto=nfproto,
+                iifname=iif,
+                oifname=oif,
+                saddr=saddr,
+                daddr=daddr,
+                l4proto=l4proto,
+                sport=40000,
+                dports=ports,
+                ct_state=state,
+                ct_helper=helper,
+                ct_status=frozenset(status),
+                more=more,
+            )
+        )
+
+    def begins(self, one: Assignment, iif: str, oif: str, nfproto: int) -> bool:
+        """A connection that gets this helper may begin from `iif` to `oif`: the rules let it pass, or may."""
+        known = HELPERS.get(one.helper)
+        if not one.fits(iif, nfproto) or (known is not None and nfproto not in known.nfprotos):
+            return False
+        protocols = (one.l4proto,) if one.l4proto else (known.l4protos if known else (6, 17))
+        ports = one.ports or PORTS
+        for l4proto in protocols:
+            # Which host inside, and which server outside, does not matter; a stranger is one that no rule knows.
+            known_hosts = iif in self.sides.outside
+            answer = self.packet(
+                iif, oif, nfproto=nfproto, l4proto=l4proto, state="new", ports=ports, addresses=known_hosts
+            )
+            if answer.accepted or answer.unsure:
+                return True
+        return False
+
+    @cached_property
+    def openings(self) -> tuple[Opening, ...]:
+        """What the assigned helpers let in from outside, to hosts that begin connections from inside."""
+        found: list[Opening] = []
+        for one in self.assigned:
+            known = HELPERS.get(one.helper)
+            if known is None:
+                continue
+            for outside, inside in self.pairs:
+                for nfproto in known.nfprotos:
+                    if self.begins(one, inside, outside, nfproto):
+                        found += self.through(one, known, nfproto, outside, inside)
+        return tuple(found)
+
+    def through(self, one: Assignment, known: Helper, nfproto: int, outside: str, inside: str) -> list[Opening]:
+        """What the expectations of a helper let in from `outside` to `inside`."""
+        found: list[Opening] = []
+        for expected in known.inward():
+            for host in self.hosts(inside, nfproto):
+                related, new = (
+                    self.packet(
+                        outside,
+                        inside,
+                        nfproto=nfproto,
+                        l4proto=expected.l4proto,
+                        state=state,
+                        helper=known.name if state == "related" else "",
+                        ports=(expected.ports,),
+                        host=host,
+                    )
+                    for state in ("related", "new")
+                )
+                ports, unsure = related.accepted, related.unsure
+                if not (self.nat and nfproto == 4):
+                    # Without NAT a stranger may address the host: what is open to anybody is not the helper's doing.
+                    ports, unsure = less(ports, new.accepted), less(unsure, new.accepted)
+                wild = expected.wild(self.gateway)
+                if ports or unsure:
+                    found.append(Opening(known, expected, one, nfproto, outside, inside, wild, ports, unsure, related))
+                    break
+        return found
+
+
+def replace_key(asked: Asked) -> tuple[object, ...]:
+    """What tells questions apart."""
+    return (
+        asked.hook, asked.nfproto, asked.iifname, asked.oifname, asked.saddr, asked.daddr, asked.l4proto, asked.sport,
+        asked.dports, asked.ct_state, asked.ct_helper, asked.ct_status, tuple(sorted(asked.more.items())),
+    )  # fmt: skip
+
+
+def less(spans: tuple[Span, ...], taken: tuple[Span, ...]) -> tuple[Span, ...]:
+    """Spans without what is in others."""
+    left = list(spans)
+    for gone in taken:
+        rest: list[Span] = []
+        for span in left:
+            if gone.last < span.first or gone.first > span.last:
+                rest.append(span)
+                continue
+            if span.first < gone.first:
+                rest.append(Span(span.first, gone.first - 1))
+            if span.last > gone.last:
+                rest.append(Span(gone.last + 1, span.last))
+        left = rest
+    return tuple(left)
+
+
+def asks_state(rule: Rule) -> bool:
+    """A rule speaks of the connection's state."""
+    return any("ct_state" in condition.fields for condition in rule.conditions)
+
+
+def accepting(answer: Answer) -> list[Step]:
+    """The steps that let something in: those whose rule asks for the state, else all that accept."""
+    steps = [step for step in answer.steps if step.verdict == "accept"]
+    return [step for step in steps if step.rule is not None and asks_state(step.rule)] or steps

@@ -79,7 +79,7 @@ class Finding:
         fix: how it is closed.
         reach: what a proof should find open; empty where nothing can be knocked at.
         certain: False where the rule set goes beyond what can be followed ("cannot tell"): `doubt` says why.
-        key: what tells this finding from others of the same id, for baselines: stable over reloads (no handles, no lines).
+        key: what tells this finding from others of the same id, for baselines: stable over reloads.
     """
 
     id: str

@@ -176,7 +176,8 @@ def known_servers(one: Assignment, view: View) -> Fix:
     )
     inside = names(view.sides.inside)
     new = f'iifname {inside} ip daddr @{name} {word} dport {port} ct helper set "{object_of(place, one.helper)}"'
-    nft = [
+    nft = [] if place and place.source == "nft" else [helper_object(one, word)]
+    nft += [
         f"add set {family} {table} {name} {{ type ipv4_addr; flags interval; }}",
         f"# add element {family} {table} {name} {{ the servers that you use }}",
     ]
@@ -199,6 +200,11 @@ def known_servers(one: Assignment, view: View) -> Fix:
         iptables=lines(*iptables),
         other="sysctl -w net.netfilter.nf_conntrack_helper=0" if one.rule is None else "",
     )
+
+
+def helper_object(one: Assignment, word: str) -> str:
+    """What `ct helper set` needs before it."""
+    return f'add ct helper inet filter {one.helper} {{ type "{one.helper}" protocol {word}; }}'
 
 
 def object_of(place: Place | None, helper: str) -> str:

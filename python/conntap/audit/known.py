@@ -1,8 +1,8 @@
 """What each helper of the kernel expects, and who may use it: the table on which an audit's sentences stand.
 
 An expectation has a source (the master's other end, any host of a subnet, or anybody), a destination and a port that
-the payload names. Where a module parameter makes the source wider it is named. Sources: `net/netfilter/nf_conntrack_*.c`
-of Linux 6.18; each row says the function.
+the payload names. Where a module parameter makes the source wider it is named. Sources:
+`net/netfilter/nf_conntrack_*.c` of Linux 6.18; each row says the function.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +12,7 @@ from conntap.audit.sides import STRANGER, words
 from conntap.rules.follow import follow
 from conntap.rules.model import Span, Translate
 from conntap.rules.packet import Asked
+from conntap.rules.spans import union
 
 if TYPE_CHECKING:
     from conntap.audit.known import Expected, Helper
@@ -72,7 +73,7 @@ class View:
         """Follow a packet through the rules."""
         key = replace_key(asked)
         if key not in self.cache:
-            self.cache[key] = follow(self.gateway.rules, asked)
+            self.cache[key] = at_worst(follow(self.gateway.rules, asked))
         return self.cache[key]
 
     @cached_property
@@ -103,6 +104,20 @@ class View:
             if chain.place.family in ("ip", "inet")
             for rule in chain.rules
             for one in rule.statements
+        )
+
+    @cached_property
+    def forwarded(self) -> tuple[Span, ...]:
+        """Ports to which destinations are translated: rules of the forward chain see those."""
+        return tuple(
+            dict.fromkeys(
+                one.ports
+                for chain in self.gateway.rules.chains.values()
+                if chain.hook in ("prerouting", "")
+                for rule in chain.rules
+                for one in rule.statements
+                if isinstance(one, Translate) and one.kind == "dnat" and one.ports is not None
+            )
         )
 
     def hosts(self, inside: str, nfproto: int) -> tuple[int, ...]:
@@ -138,12 +153,17 @@ class View:
         ports: tuple[Span, ...] = PORTS,
         addresses: bool = True,
         host: int | None = None,
+        whichever: bool = False,
     ) -> Answer:
-        """Ask about a packet that comes in by `iif` and leaves by `oif`; from outside it is a stranger's, to `host` inside."""
+        """Ask about a packet that comes in by `iif` and leaves by `oif`, to `host` inside; from outside a stranger's.
+
+        Without `addresses` nothing is said of them; `whichever` says nothing of the destination alone.
+        """
         saddr = daddr = None
         if addresses:
             saddr = STRANGER[nfproto] if iif in self.sides.outside else self.sides.host(iif or "", nfproto)
             daddr = STRANGER[nfproto] if oif in self.sides.outside else host or self.sides.host(oif or "", nfproto)
+            daddr = None if whichever else daddr
         status: set[str] = set()
         if state == "related":
             status.add("expected")
@@ -179,12 +199,18 @@ class View:
         if not one.fits(iif, nfproto) or (known is not None and nfproto not in known.nfprotos):
             return False
         protocols = (one.l4proto,) if one.l4proto else (known.l4protos if known else (6, 17))
-        ports = one.ports or PORTS
+        ports = (*one.ports, *self.forwarded) if one.ports else PORTS
         for l4proto in protocols:
             # Which host inside, and which server outside, does not matter; a stranger is one that no rule knows.
-            known_hosts = iif in self.sides.outside
             answer = self.packet(
-                iif, oif, nfproto=nfproto, l4proto=l4proto, state="new", ports=ports, addresses=known_hosts
+                iif,
+                oif,
+                nfproto=nfproto,
+                l4proto=l4proto,
+                state="new",
+                ports=ports,
+                addresses=iif in self.sides.outside,
+                whichever=True,
             )
             if answer.accepted or answer.unsure:
                 return True
@@ -239,6 +265,24 @@ def replace_key(asked: Asked) -> tuple[object, ...]:
         asked.hook, asked.nfproto, asked.iifname, asked.oifname, asked.saddr, asked.daddr, asked.l4proto, asked.sport,
         asked.dports, asked.ct_state, asked.ct_helper, asked.ct_status, tuple(sorted(asked.more.items())),
     )  # fmt: skip
+
+
+def at_worst(answer: Answer) -> Answer:
+    """Where only a limit or the like makes it unsure, some packets pass: who is dropped comes again."""
+    steps = [step for step in answer.steps if step.verdict == "unsure"]
+    if not answer.unsure or not steps or not all(by_chance(step.rule) for step in steps):
+        return answer
+    return replace(answer, accepted=union((*answer.accepted, *answer.unsure)), unsure=(), reasons=())
+
+
+def by_chance(rule: Rule | None) -> bool:
+    """A rule that fits some packets of equal look and not others, and is understood apart from that."""
+    return (
+        rule is not None
+        and any(one.chance for one in rule.conditions)
+        and all(one.fields or one.chance for one in rule.conditions)
+        and not any(one.grows for one in rule.conditions)
+    )
 
 
 def less(spans: tuple[Span, ...], taken: tuple[Span, ...]) -> tuple[Span, ...]:

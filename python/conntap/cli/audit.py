@@ -154,7 +154,7 @@ def run(io: IO, files: tuple[str, ...], options: dict[str, Any]) -> int:
     compared = compare(audited.findings, accepted, asked=asked)
     if options["write_baseline"]:
         count = write_baseline(options["write_baseline"], audited.findings, accepted)
-        io.say(f"{options['write_baseline']}: {count} findings accepted; write the reasons into it")
+        io.say(f"{options['write_baseline']}: {count} finding{'s' * (count != 1)} accepted; write the reasons into it")
         return CLEAN
     status = status_of(compared, Severity[options["fail_on"].upper()])
     tell(io, gateway, sides, audited, compared, status, sources, options)

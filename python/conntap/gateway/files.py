@@ -94,13 +94,19 @@ def kind_of(text: str, name: str = "") -> str:
         six = "ip6tables" in head or "ip6tables" in name or "icmp6" in head or "ipv6-icmp" in head
         return "ip6tables-save" if six else "iptables-save"
     settings = [line for line in lines if not line.startswith(("#", ";"))]
-    if not settings or not all("=" in line for line in settings[:-1] or settings):
-        return (
-            "modules"
-            if settings and all(len(line.split()) >= 4 and line.split()[1].isdecimal() for line in settings[:-1])
-            else ""
-        )
-    names = [line.partition("=")[0].strip() for line in settings]
+    # The last line of what was looked at may be cut.
+    whole = settings[:-1] or settings
+    if whole and all(is_module(line) for line in whole):
+        return "modules"
+    if not whole or not all("=" in line for line in whole):
+        return ""
+    names = [line.partition("=")[0].strip() for line in whole]
     if any(one.startswith(("nf_", "xt_", "nfnetlink", "ip_")) for one in names):
         return "parameters"
-    return "sysctl" if all("." in one or "/" in one for one in names[:-1] or names) else ""
+    return "sysctl" if all("." in one or "/" in one for one in names) else ""
+
+
+def is_module(line: str) -> bool:
+    """A line of /proc/modules: a name, a size, how often it is used, by whom."""
+    words = line.split()
+    return len(words) >= 4 and words[1].isdecimal() and words[2].isdecimal()

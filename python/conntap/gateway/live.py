@@ -1,7 +1,7 @@
 """A running gateway: what its programs and /proc tell. Nothing is ever changed: programs are only asked to list.
 
-nft, ip and iptables-save are run inside the namespace by a small child that enters it; settings are read as a process in
-it reads them. `iptables-save` is asked only where it is installed. Where it is the variant that writes nft rules its
+nft, ip and iptables-save are run inside the namespace by a small child that enters it; settings are read as a process
+in it reads them. `iptables-save` is asked only where it is installed. Where it is the variant that writes nft rules its
 tables are in nft's listing, too: `rulesets.py` takes each rule once.
 """
 

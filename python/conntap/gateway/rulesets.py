@@ -1,9 +1,9 @@
 """All rules of a gateway, each once, where nft and iptables stand side by side.
 
-Where iptables writes its rules as nft rules, `nft -j list ruleset` has them too, and tells less of them (its matches are
-"xt"). The rules are then taken from iptables-save: a table that nft lists in the families ip and ip6, with a name and
-chains of iptables, is left out when iptables-save has a table of that name with the same chains and as many rules in
-each. Anything else is kept from both: twice is better than never.
+Where iptables writes its rules as nft rules, `nft -j list ruleset` has them too, and tells less of them (its matches
+are "xt"). The rules are then taken from iptables-save: a table that nft lists in the families ip and ip6, with a name
+and chains of iptables, is left out when iptables-save has a table of that name with the same chains and as many rules
+in each. Anything else is kept from both: twice is better than never.
 """
 
 from __future__ import annotations

@@ -144,7 +144,8 @@ def wild_fix(name: str, mine: list[Assignment], view: View) -> Fix:
 def parameter_fix(one: Loosening) -> str:
     """How a module parameter is set for good."""
     file = f"/etc/modprobe.d/{one.module}-{one.name}.conf"
-    return f"echo 'options {one.module} {one.name}={one.default}' > {file}\nmodprobe -r {one.module}; modprobe {one.module}"
+    option = f"options {one.module} {one.name}={one.default}"
+    return f"echo '{option}' > {file}\nmodprobe -r {one.module}; modprobe {one.module}"
 
 
 def browser_ports(view: View) -> Iterator[Finding]:
@@ -248,7 +249,7 @@ def six_without_nat(view: View) -> Iterator[Finding]:
         "IPv6 is routed without NAT, and helpers open it",
         Severity.MEDIUM if any(one.wild for one in through) else Severity.LOW if known else Severity.INFO,
         tuple(dict.fromkeys(e for one in through for e in evidence_for(one.assignment))),
-        f"hosts inside have addresses of their own, so what {names} opens is open on them directly: "
+        f"hosts inside have addresses of their own, so a helper ({names}) opens them directly: "
         f"{sentence(best, view) if best else ''}",
         Fix(
             nft="ip6 daddr is not limited: assign the helper with `ct helper` objects of `l3proto ip` where only "

@@ -110,7 +110,7 @@ def any_helper(view: View) -> Iterator[Finding]:
             sentence(best, view)
             if best
             else (
-                f"whatever {helpers} expects gets in; nothing from outside to inside today, but a helper that "
+                f"whatever is expected ({helpers}) gets in; nothing from outside to inside today, but a helper that "
                 "is assigned later lets in all it expects"
             )
         )
@@ -188,7 +188,8 @@ def any_port(view: View) -> Iterator[Finding]:
             (evidence(group.step),),
             sentence(best, view)
             if best
-            else f"what {helpers} expects is accepted at ports {ports_text(LOW_PORTS)}, too, where services listen "
+            else f"what is expected ({helpers}) is accepted at ports {ports_text(LOW_PORTS)}, too, "
+            "where services listen "
             "(SSH, SMB, web)",
             limit_related(rule, view),
             reach=reaches(through),
@@ -234,7 +235,8 @@ def to_gateway(view: View) -> Iterator[Finding]:
             "RELATED is accepted to the gateway itself for every helper",
             Severity.HIGH if wild else Severity.MEDIUM if own else Severity.LOW,
             (evidence(group.step),),
-            f"{who} may open the port that {names} announces on the gateway itself, where its own services listen"
+            f"{who} may open the port that a helper ({names}) announces, "
+            "on the gateway itself, where its own services listen"
             + ("" if own else ", once a connection of the gateway itself gets the helper"),
             limit_input(rule, view),
             key=key_of(rule, chain=group.step.chain),

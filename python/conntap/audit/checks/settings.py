@@ -76,7 +76,8 @@ def invalid_accepted(view: View) -> Iterator[Finding]:
         (
             by_rule(outward),
             Severity.LOW,
-            "a packet that belongs to no connection leaves without translation, with its inside address",
+            "a packet that belongs to no connection leaves"
+            + (" without translation, with its inside address" if view.nat else ", and strangers learn from it"),
         ),
     ):
         for group in groups:

@@ -1,0 +1,80 @@
+"""The corpus of rule sets: every planted fault is found, nothing else is claimed, and what is open is told as it is."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from conntap.audit.finding import Severity
+from conntap.audit.run import audit
+from conntap.audit.sides import find_sides
+from conntap.gateway.state import Gateway
+
+CORPUS = Path(__file__).resolve().parent.parent / "data/rulesets"
+SETS = sorted(path.parent for path in CORPUS.glob("*/expected.toml"))
+TEXTS = {
+    "nft.json": "rules.nft.json",
+    "iptables-save": "iptables-save",
+    "ip6tables-save": "ip6tables-save",
+    "sysctl": "sysctl",
+    "parameters": "parameters",
+    "uname": "uname",
+    "modules": "modules",
+}
+
+
+def audited_of(folder):
+    expected = tomllib.loads((folder / "expected.toml").read_text())
+    texts = {name: (folder / file).read_text() for name, file in TEXTS.items() if (folder / file).exists()}
+    gateway = Gateway(texts)
+    net = expected.get("inside_net", ())
+    sides = find_sides(
+        gateway,
+        inside=expected["inside"],
+        outside=expected["outside"],
+        inside_net=(net,) if isinstance(net, str) else net,
+    )
+    return expected, audit(gateway, sides)
+
+
+@pytest.mark.parametrize("folder", SETS, ids=lambda path: path.name)
+def test_planted_faults_are_found_and_nothing_else(folder):
+    expected, audited = audited_of(folder)
+    found = {one.id for one in audited.findings if one.severity >= Severity.LOW}
+    wanted = set(expected["findings"]) | ({"A020"} if expected.get("unsure") else set())
+    assert found == wanted
+
+
+@pytest.mark.parametrize("folder", SETS, ids=lambda path: path.name)
+def test_what_a_stranger_reaches(folder):
+    expected, audited = audited_of(folder)
+    if expected.get("unsure"):
+        return  # nothing is claimed
+    reached = {}
+    for one in audited.findings:
+        for reach in one.reach:
+            if reach.by == "stranger":
+                reached.setdefault(reach.helper, set()).update(reach.ports)
+    told = {helper: merged(spans) for helper, spans in reached.items()}
+    assert told == {helper: merged(map(span_of, spans)) for helper, spans in expected.get("open", {}).items() if spans}
+
+
+def span_of(text):
+    first, _, last = str(text).partition("-")
+    return int(first), int(last or first)
+
+
+def merged(spans):
+    found = []
+    for first, last in sorted(spans):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    return found
+
+
+def test_the_corpus_is_there():
+    assert len(SETS) >= 40

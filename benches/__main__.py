@@ -22,6 +22,7 @@ SECTIONS = {
     "log_live": "the logger under a long flood",
     "loggers": "other loggers beside ours",
     "who": "who, on 100 million records",
+    "audit": "audit of a large rule set",
 }
 
 FULL = {
@@ -60,6 +61,8 @@ FULL = {
     "loss_seconds": 5.0,
     "loss_rate": 40_000,
     "patient": True,
+    "audit_rules": 10_000,
+    "audit_rounds": 9,
     "who_records": 100_000_000,
     "who_rounds": 15,
     "generate": False,
@@ -92,6 +95,7 @@ QUICK = FULL | {
     "loss_seconds": 3.0,
     "patient": False,
     "who_rounds": 5,
+    "audit_rounds": 3,
 }
 #: Room for what a flood leaves behind before the kernel's collector has come round.
 FLOOD_ENTRIES = 3_000_000

@@ -55,6 +55,8 @@ def _goals(figures: Figures) -> Iterator[Sequence[str]]:
     if "packets" in figures:
         yield from packets_report.goals(figures["packets"])
     yield from ledger_report.goals(figures)
+    if "audit" in figures:
+        yield _audit_goal(figures["audit"])
     if "start" in figures:
         for name, most in (("conntap-conntrack -C", 40), ("conntap list", 60)):
             wall = figures["start"][name]["wall_ms"]
@@ -64,6 +66,16 @@ def _goals(figures: Figures) -> Iterator[Sequence[str]]:
                 spread_text(wall, " ms", 0),
                 yes(wall["median"] <= most),
             )
+
+
+def _audit_goal(audit: Figures) -> Sequence[str]:
+    wall = audit["wall"]
+    return (
+        f"`conntap audit` of {audit['rules']:,} rules, whole process (reading {audit['reading_seconds']:.2f} s)",
+        "≤ 2 s",
+        f"{spread_text(wall, ' s')}, {audit['peak_kib'] / 1024:.0f} MiB",
+        yes(wall["median"] <= 2),
+    )
 
 
 def _table_goals(table: Figures) -> Iterator[Sequence[str]]:

@@ -48,17 +48,25 @@ def test_planted_faults_are_found_and_nothing_else(folder):
 
 
 @pytest.mark.parametrize("folder", SETS, ids=lambda path: path.name)
-def test_what_a_stranger_reaches(folder):
+def test_what_is_reached(folder):
+    """By the contacted server or anybody (`open`), and by anybody (`open_any`)."""
     expected, audited = audited_of(folder)
     if expected.get("unsure"):
         return  # nothing is claimed
+    reaches = [reach for one in audited.findings for reach in one.reach]
+    assert by_helper(reaches) == told(expected, "open")
+    assert by_helper(reach for reach in reaches if reach.by == "stranger") == told(expected, "open_any")
+
+
+def by_helper(reaches):
     reached = {}
-    for one in audited.findings:
-        for reach in one.reach:
-            if reach.by == "stranger":
-                reached.setdefault(reach.helper, set()).update(reach.ports)
-    told = {helper: merged(spans) for helper, spans in reached.items()}
-    assert told == {helper: merged(map(span_of, spans)) for helper, spans in expected.get("open", {}).items() if spans}
+    for reach in reaches:
+        reached.setdefault(reach.helper, set()).update(reach.ports)
+    return {helper: merged(spans) for helper, spans in reached.items()}
+
+
+def told(expected, name):
+    return {helper: merged(map(span_of, spans)) for helper, spans in expected.get(name, {}).items() if spans}
 
 
 def span_of(text):

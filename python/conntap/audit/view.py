@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
     from conntap.rules.model import Rule
     from conntap.rules.packet import Answer, Step
 
-__all__ = ["ANYBODYS_HELPER", "NOWHERE", "Opening", "View"]
+__all__ = ["ANYBODYS_HELPER", "ANYWHERE", "NOWHERE", "Opening", "View"]
+
+
+def pair(source: str, destination: str) -> tuple[int, int]:
+    """Two addresses as integers."""
+    return int(ipaddress.ip_address(source)), int(ipaddress.ip_address(destination))
+
 
 #: A helper that no rule names: what is accepted for it is accepted for every helper.
 ANYBODYS_HELPER: Final = "conntap-any"
@@ -29,6 +36,11 @@ ANYBODYS_HELPER: Final = "conntap-any"
 NOWHERE: Final = "conntap-nowhere"
 #: Ports that a message can name.
 PORTS: Final = (Span(1, 65535),)
+#: Sources and destinations of no network that a rule would name: what is accepted of both is accepted of all.
+ANYWHERE: Final = {
+    4: (pair("203.0.113.99", "198.18.7.7"), pair("172.29.7.9", "10.211.3.4")),
+    6: (pair("2001:db8:ffff::99", "2001:db8:77::7"), pair("fd12:7::9", "fd13:3::4")),
+}
 #: So many pairs of interfaces are asked about; the audit says when there are more.
 PAIRS: Final = 16
 #: So many hosts of which rules on RELATED speak are asked about.
@@ -154,16 +166,20 @@ class View:
         addresses: bool = True,
         host: int | None = None,
         whichever: bool = False,
+        ends: tuple[int, int] | None = None,
     ) -> Answer:
         """Ask about a packet that comes in by `iif` and leaves by `oif`, to `host` inside; from outside a stranger's.
 
-        Without `addresses` nothing is said of them; `whichever` says nothing of the destination alone.
+        Without `addresses` nothing is said of them; `whichever` says nothing of the destination alone;
+        `ends` are source and destination.
         """
         saddr = daddr = None
         if addresses:
             saddr = STRANGER[nfproto] if iif in self.sides.outside else self.sides.host(iif or "", nfproto)
             daddr = STRANGER[nfproto] if oif in self.sides.outside else host or self.sides.host(oif or "", nfproto)
             daddr = None if whichever else daddr
+        if ends is not None:
+            saddr, daddr = ends
         status: set[str] = set()
         if state == "related":
             status.add("expected")
@@ -192,6 +208,17 @@ class View:
                 more=more,
             )
         )
+
+    def beyond(self, related: Answer, new: Answer, nfproto: int) -> Answer:
+        """What is accepted of RELATED packets and not of new ones: what is open to anybody is no helper's doing.
+
+        Where all new ones are accepted and sources are translated it is the translation that hides the hosts: nobody
+        can address them, and what a helper expects is open all the same.
+        """
+        if self.nat and nfproto == 4 and not new.dropped and not new.unsure:
+            return related
+        taken = new.accepted
+        return replace(related, accepted=less(related.accepted, taken), unsure=less(related.unsure, taken))
 
     def begins(self, one: Assignment, iif: str, oif: str, nfproto: int) -> bool:
         """A connection that gets this helper may begin from `iif` to `oif`: the rules let it pass, or may."""
@@ -248,13 +275,11 @@ class View:
                     )
                     for state in ("related", "new")
                 )
-                ports, unsure = related.accepted, related.unsure
-                if not (self.nat and nfproto == 4):
-                    # Without NAT a stranger may address the host: what is open to anybody is not the helper's doing.
-                    ports, unsure = less(ports, new.accepted), less(unsure, new.accepted)
-                wild = expected.wild(self.gateway)
-                if ports or unsure:
-                    found.append(Opening(known, expected, one, nfproto, outside, inside, wild, ports, unsure, related))
+                open_ = self.beyond(related, new, nfproto)
+                if open_.accepted or open_.unsure:
+                    wild = expected.wild(self.gateway)
+                    spans = (open_.accepted, open_.unsure)
+                    found.append(Opening(known, expected, one, nfproto, outside, inside, wild, *spans, related))
                     break
         return found
 
@@ -309,5 +334,6 @@ def asks_state(rule: Rule) -> bool:
 
 def accepting(answer: Answer) -> list[Step]:
     """The steps that let something in: those whose rule asks for the state, else all that accept."""
-    steps = [step for step in answer.steps if step.verdict == "accept"]
+    through = (*answer.accepted, *answer.unsure)
+    steps = [step for step in answer.steps if step.verdict == "accept" and less(step.ports, less(step.ports, through))]
     return [step for step in steps if step.rule is not None and asks_state(step.rule)] or steps

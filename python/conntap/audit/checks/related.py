@@ -9,7 +9,7 @@ from conntap.audit.finder import Group, by_rule, evidence, key_of, reaches
 from conntap.audit.finding import Finding, Severity
 from conntap.audit.fixes import limit_input, limit_related
 from conntap.audit.known import HELPERS
-from conntap.audit.view import ANYBODYS_HELPER, NOWHERE, PORTS
+from conntap.audit.view import ANYBODYS_HELPER, ANYWHERE, NOWHERE, PORTS, less
 from conntap.audit.words import listed, ports_text, sentence, worst
 from conntap.rules.model import Span
 
@@ -56,28 +56,21 @@ def inward(
     for nfproto in families(view):
         for l4proto in protocols(view):
             for outside, inside in view.pairs:
-                if open_anyway(view, nfproto, l4proto, outside, inside, ports):
-                    continue
                 for host in view.hosts(inside, nfproto):
-                    answer = view.packet(
-                        outside,
-                        inside,
-                        nfproto=nfproto,
-                        l4proto=l4proto,
-                        state="related",
-                        helper=helper,
-                        ports=ports,
-                        host=host,
+                    related, new = (
+                        view.packet(
+                            outside,
+                            inside,
+                            nfproto=nfproto,
+                            l4proto=l4proto,
+                            state=state,
+                            helper=helper if state == "related" else "",
+                            ports=ports,
+                            host=host,
+                        )
+                        for state in ("related", "new")
                     )
-                    yield answer, nfproto, l4proto, outside, inside
-
-
-def open_anyway(view: View, nfproto: int, l4proto: int, outside: str, inside: str, ports: tuple[Span, ...]) -> bool:
-    """A stranger can address the host, and every new connection is accepted: RELATED opens nothing."""
-    if view.nat and nfproto == 4:
-        return False
-    new = view.packet(outside, inside, nfproto=nfproto, l4proto=l4proto, state="new", ports=ports)
-    return not new.dropped and not new.unsure
+                    yield view.beyond(related, new, nfproto), nfproto, l4proto, outside, inside
 
 
 def doubt(group: Group) -> str:
@@ -128,20 +121,30 @@ def any_helper(view: View) -> Iterator[Finding]:
         )
 
 
+def anywhere(view: View, nfproto: int, l4proto: int, state: str, helper: str) -> Answer | None:
+    """The answer where a packet is accepted between whatever interfaces and addresses; None where it is not."""
+    answer = None
+    for ends in ANYWHERE[nfproto]:
+        answer = view.packet(NOWHERE, NOWHERE, nfproto=nfproto, l4proto=l4proto, state=state, helper=helper, ends=ends)
+        if not answer.accepted:
+            return None
+    return answer
+
+
 def any_direction(view: View) -> Iterator[Finding]:
     """A002: RELATED is accepted between whatever interfaces, from whatever address."""
     if not view.assigned:
         return
     asked: list[tuple[Answer, int, int, str | None, str | None]] = []
-    for helper in (ANYBODYS_HELPER, *view.helpers):
-        for nfproto in families(view):
-            for l4proto in protocols(view):
-                answer = view.packet(
-                    NOWHERE, NOWHERE, nfproto=nfproto, l4proto=l4proto, state="related", helper=helper, addresses=False
-                )
-                new = view.packet(NOWHERE, NOWHERE, nfproto=nfproto, l4proto=l4proto, state="new", addresses=False)
-                if answer.accepted and (new.dropped or view.nat):
-                    asked.append((answer, nfproto, l4proto, None, None))
+    for nfproto in families(view):
+        for l4proto in protocols(view):
+            if not view.nat and anywhere(view, nfproto, l4proto, "new", ""):
+                continue  # whatever begins is accepted: RELATED opens nothing
+            asked += [
+                (answer, nfproto, l4proto, None, None)
+                for helper in (ANYBODYS_HELPER, *view.helpers)
+                if (answer := anywhere(view, nfproto, l4proto, "related", helper))
+            ]
     for group in by_rule(asked):
         rule = group.step.rule
         through = [one for one in view.openings if one.ports]
@@ -222,7 +225,7 @@ def to_gateway(view: View) -> Iterator[Finding]:
                     hook="input",
                 )
                 new = view.packet(outside, None, nfproto=nfproto, l4proto=l4proto, state="new", hook="input")
-                if answer.accepted and (new.dropped or new.unsure):
+                if less(answer.accepted, new.accepted):
                     asked.append((answer, nfproto, l4proto, outside, None))
     own = [one for one in view.assigned if one.hook == "output"]
     for group in by_rule(asked):

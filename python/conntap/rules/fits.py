@@ -145,7 +145,7 @@ def _fits_values(field: str, values: tuple[Value, ...], known: int | str | Holdi
         number = known if mask is None else known & mask
         return any(isinstance(value, Span) and value.first <= number <= value.last for value in values)
     if isinstance(known, Holding):
-        if any(value in known.words for value in values):
+        if any(value == "*" or value in known.words for value in values):  # * of iptables: whatever holds
             return True
         return None if any(value in known.unknown for value in values) else False
     if field == "tcp_flags":

@@ -1,328 +1,375 @@
-"""What the matches of iptables ask, as conditions; a match that is not understood is a condition that says so.
+"""What rules of iptables ask: matches as conditions.
 
-Source: iptables-extensions(8), net/netfilter/xt_NAME.c of each.
+Source: iptables(8), iptables-extensions(8); what a match compares as the kernel does it: net/netfilter/xt_conntrack.c,
+xt_helper.c, xt_multiport.c, xt_tcpudp.c, xt_mark.c, xt_addrtype.c, ipt_rpfilter.c, xt_recent.c.
 """
 
 from __future__ import annotations
 
-import socket
-from ipaddress import ip_address, ip_network
+import ipaddress
 from typing import TYPE_CHECKING, Final
 
 from conntap.rules.model import ANY_PORT, Condition, Span
+from conntap.rules.nft_values import ICMP, ICMPV6, PROTOCOLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conntap.rules.iptables_words import Group, Option
+    from conntap.rules.iptables_words import Option
     from conntap.rules.model import Value
 
-    Reads = Callable[[Option, Group, str, int], list[Condition]]
+__all__ = ["BASIC", "asked", "number", "protocol", "unread"]
 
-__all__ = ["conditions", "number", "ports"]
-
-#: Some packets fit and others of equal look do not.
-CHANCE: Final = {
-    "limit",
-    "hashlimit",
-    "recent",
-    "statistic",
-    "quota",
-    "time",
-    "connlimit",
-    "connbytes",
-    "rateest",
-    "cpu",
+#: Options that every rule has, without `-m`.
+BASIC: Final = {"-p", "-s", "-d", "-i", "-o", "-f"}
+#: Some packets fit, others of equal look do not.
+CHANCES: Final = {
+    *("limit", "hashlimit", "recent", "statistic", "quota", "time", "connlimit", "connbytes", "cpu", "rateest", "nth"),
+    *("random", "quota2", "fuzzy", "cluster"),
 }
-PROTOCOLS: Final = {
-    "icmp": 1, "igmp": 2, "ipencap": 4, "ipip": 4, "tcp": 6, "udp": 17, "dccp": 33, "ipv6": 41, "gre": 47, "esp": 50,
-    "ah": 51,
-    "icmpv6": 58, "ipv6-icmp": 58, "icmp6": 58, "ospf": 89, "vrrp": 112, "sctp": 132, "udplite": 136,
-}  # fmt: skip
-STATES: Final = {"NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"}
+#: Every packet fits.
+NEUTRAL: Final = {"comment"}
+#: Options by which a match is known without `-m`, for `-p` names it.
+OF_PROTOCOL: Final = {
+    **dict.fromkeys(("--sport", "--source-port", "--dport", "--destination-port"), "tcp"),
+    **dict.fromkeys(("--tcp-flags", "--syn", "--tcp-option"), "tcp"),
+    "--icmp-type": "icmp",
+    "--icmpv6-type": "icmp6",
+}
+STATES: Final = ("new", "established", "related", "invalid", "untracked")
 STATUSES: Final = {
     "EXPECTED": "expected",
     "SEEN_REPLY": "seen-reply",
     "ASSURED": "assured",
     "CONFIRMED": "confirmed",
-    "SNAT": "snat",
-    "DNAT": "dnat",
 }
-#: Options that belong to no match.
-GENERAL: Final = {
-    *("-p", "--protocol", "--proto", "-s", "--source", "--src", "-d", "--destination", "--dst"),
-    *("-i", "--in-interface", "-o", "--out-interface", "-c", "--set-counters", "-f", "--fragment"),
-}
-SERVICES: Final = {"ftp": 21, "ssh": 22, "domain": 53, "tftp": 69, "http": 80, "https": 443, "sip": 5060}
+ALL_FLAGS: Final = ("fin", "syn", "rst", "psh", "ack", "urg")
+FLAGS: Final = {*ALL_FLAGS, "all", "none"}
+MARK: Final = 0xFFFFFFFF
+#: What `-m addrtype` knows and rules here can tell.
+TYPES: Final = {"LOCAL", "UNICAST", "BROADCAST", "MULTICAST", "ANYCAST"}
+PACKETS: Final = {"unicast", "broadcast", "multicast", "host"}
+#: Names that iptables knows besides nft's.
+TRANSPORTS: Final = {**PROTOCOLS, "ipv6-icmp": 58, "icmp6": 58, "ospfigp": 89, "ip-encap": 4}
 
 
-class UnknownError(Exception):
-    """A match asks something that is not understood."""
-
-
-def conditions(group: Group, nfproto: int) -> list[Condition]:
-    """The conditions of one match, or of what stands before all of them."""
+def asked(match: str, options: list[Option], nfproto: int) -> list[Condition]:
+    """The conditions of one match (`-m conntrack --ctstate …`) with its options; "" of those without `-m`."""
+    if match in NEUTRAL or (match == "recent" and [str(one) for one in options[:1]] == ["--set"]):
+        return []  # `recent --set` notes the address and fits
+    text = " ".join((*(("-m", match) if match else ()), *(str(one) for one in options)))
+    if match in CHANCES:
+        return [Condition((), chance=True, text=text)]
+    if match == "set":
+        return [Condition((), negated=any(one.negated for one in options), grows=True, text=text)]
+    if match == "rpfilter":
+        return _reverse_path(options, text)
     found: list[Condition] = []
-    own = [option for option in group.options if option.name not in GENERAL]
-    for option in (option for option in group.options if option.name in GENERAL):  # they may stand anywhere
-        found += _asked(general, option, group, nfproto)
-    reads = MATCHES.get(group.name)
-    if group.name == "comment" or (not group.name and not own):
-        return found
-    if reads is None:
-        return [*found, Condition((), chance=group.name in CHANCE, text=group.text)]
-    return [*found, *(one for option in own for one in _asked(reads, option, group, nfproto))]
+    for option in options:
+        how = MATCHES.get(match, {}).get(option.name)
+        implied = OF_PROTOCOL.get(option.name)
+        if how is None and implied is not None:
+            how = MATCHES[implied][option.name]
+        try:
+            if how is None:
+                raise ValueError(option.name)
+            found += how(option, nfproto)
+        except ValueError:
+            found.append(unread(f"-m {match} {option}" if match else str(option)))
+    if not options and match not in MATCHES:
+        found.append(unread(text))
+    return found
 
 
-def _asked(reads: Reads, option: Option, group: Group, nfproto: int) -> list[Condition]:
-    text = " ".join([*(["!"] if option.negated else []), option.name, *option.values])
-    try:
-        return reads(option, group, text, nfproto)
-    except (UnknownError, ValueError):
-        return [Condition((), text=text)]
+def unread(text: str) -> Condition:
+    """A condition that is not understood."""
+    return Condition((), text=text)
 
 
-def one(field: str, values: tuple[Value, ...], option: Option, text: str, mask: int | None = None) -> list[Condition]:
-    """A condition on one field."""
-    return [Condition((field,), ((values,),), option.negated, text=text, mask=mask)]
+def _one(option: Option) -> str:
+    if len(option.values) != 1:
+        raise ValueError(str(option))
+    return option.values[0]
 
 
-def number(text: str) -> int:
-    """A number as iptables writes it: decimal, 0x…, 0….
-
-    Raises:
-        UnknownError: it is none.
-    """
-    try:
-        return int(text, 16 if text.lower().startswith("0x") else 10)
-    except ValueError:
-        raise UnknownError from None
+def _condition(field: str, values: tuple[Value, ...], option: Option, mask: int | None = None) -> list[Condition]:
+    return [Condition((field,), ((values,),), option.negated, text=str(option), mask=mask)]
 
 
-def ports(text: str) -> Span:
-    """`80`, `1024:65535`, `1024:`, `1024-65535`, or a service's name.
+def number(text: str, largest: int) -> int:
+    """A number as iptables writes it: 10, 0x0a.
 
     Raises:
-        UnknownError: it is none.
+        ValueError: it is none, or too large.
     """
-    first, colon, last = text.replace("-", ":").partition(":") if text[:1].isdigit() or ":" in text else (text, "", "")
-    low = port(first) if first else 0
-    return Span(low, (port(last) if last else 65535) if colon else low)
+    if not text[:1].isdigit() or not text.isascii() or "_" in text:
+        raise ValueError(text)
+    found = int(text, 16) if text[:2].lower() == "0x" else int(text, 8 if text[0] == "0" and text != "0" else 10)
+    if found > largest:
+        raise ValueError(text)
+    return found
 
 
-def port(text: str) -> int:
-    if text.isdecimal() and int(text) <= 65535:
-        return int(text)
-    if text in SERVICES:
-        return SERVICES[text]
-    try:
-        return socket.getservbyname(text)
-    except (OSError, ValueError):
-        raise UnknownError from None
-
-
-def network(text: str, nfproto: int) -> Span:
-    """`10.0.0.0/8`, `10.0.0.0/255.0.0.0`, `2001:db8::1`.
+def protocol(text: str) -> int:
+    """The number of a transport protocol; 0 of all.
 
     Raises:
-        ValueError: it is none of that IP version.
+        ValueError: it is not known.
     """
-    found = ip_network(text, strict=False)
-    if found.version != nfproto:
-        raise UnknownError
-    return Span(int(found.network_address), int(found.broadcast_address))
+    if text.lower() == "all":
+        return 0
+    known = TRANSPORTS.get(text.lower())
+    return number(text, 255) if known is None else known
 
 
-def interface(text: str) -> str:
-    """`eth+` is any that begins so."""
-    return f"{text[:-1]}*" if text.endswith("+") else text
-
-
-def general(option: Option, group: Group, text: str, nfproto: int) -> list[Condition]:
-    """-p -s -d -i -o."""
-    match option.name:
-        case "-p" | "--protocol" | "--proto":
-            name = option.value.lower()
-            if name in ("all", "0"):
-                return []
-            known = PROTOCOLS[name] if name in PROTOCOLS else number(name)
-            return one("l4proto", (Span(known, known),), option, text)
-        case "-s" | "--source" | "--src":
-            return one("saddr", (network(option.value, nfproto),), option, text)
-        case "-d" | "--destination" | "--dst":
-            return one("daddr", (network(option.value, nfproto),), option, text)
-        case "-i" | "--in-interface":
-            return one("iifname", (interface(option.value),), option, text)
-        case "-o" | "--out-interface":
-            return one("oifname", (interface(option.value),), option, text)
-        case "-c" | "--set-counters":
-            return []
-        case _:
-            raise UnknownError
-
-
-def transport(option: Option, group: Group, text: str, nfproto: int) -> list[Condition]:
-    """Ports and flags of tcp, udp, sctp, dccp."""
-    match option.name:
-        case "--dport" | "--destination-port":
-            return one("dport", (ports(option.value),), option, text)
-        case "--sport" | "--source-port":
-            return one("sport", (ports(option.value),), option, text)
-        case "--tcp-flags" if len(option.values) == 2:
-            mask, wanted = (word.lower() for word in option.values)
-            return one("tcp_flags", (f"{flags(wanted)} / {flags(mask)}",), option, text)
-        case "--syn":
-            return one("tcp_flags", ("syn / fin,syn,rst,ack",), option, text)
-        case _:
-            raise UnknownError
-
-
-def flags(words: str) -> str:
-    every = {"fin", "syn", "rst", "psh", "ack", "urg"}
-    found = every if words == "all" else set(words.split(",")) - {"none"}
-    if not found <= every:
-        raise UnknownError
-    return ",".join(sorted(found)) or "0"
-
-
-def multiport(option: Option, group: Group, text: str, nfproto: int) -> list[Condition]:
-    """--dports --sports --ports; the last ones fit on either side."""
-    spans = tuple(ports(part) for part in option.value.split(","))
-    match option.name:
-        case "--dports" | "--destination-ports":
-            return one("dport", spans, option, text)
-        case "--sports" | "--source-ports":
-            return one("sport", spans, option, text)
-        case "--ports":
-            return [
-                Condition(("sport", "dport"), ((spans, (ANY_PORT,)), ((ANY_PORT,), spans)), option.negated, text=text)
-            ]
-        case _:
-            raise UnknownError
-
-
-def conntrack(option: Option, group: Group, text: str, nfproto: int) -> list[Condition]:
-    """States, statuses, original ends."""
-    words = option.value.upper().split(",")
-    match option.name:
-        case "--ctstate" | "--state":
-            states, others = [word for word in words if word in STATES], [word for word in words if word not in STATES]
-            if others and (states or not {"SNAT", "DNAT"} >= set(others)):
-                raise UnknownError  # either this state or that translation
-            if others:
-                return one("ct_status", tuple(STATUSES[word] for word in others), option, text)
-            return one("ct_state", tuple(word.lower() for word in states), option, text)
-        case "--ctstatus":
-            if not set(words) <= STATUSES.keys():
-                raise UnknownError
-            return one("ct_status", tuple(STATUSES[word] for word in words), option, text)
-        case "--ctproto":
-            name = option.value.lower()
-            known = PROTOCOLS[name] if name in PROTOCOLS else number(name)
-            return one("ct_protocol", (Span(known, known),), option, text)
-        case "--ctorigsrc":
-            return one("ct_original_saddr", (network(option.value, nfproto),), option, text)
-        case "--ctorigdst":
-            return one("ct_original_daddr", (network(option.value, nfproto),), option, text)
-        case "--ctorigdstport":
-            return one("ct_original_dport", (ports(option.value),), option, text)
-        case "--ctdir":
-            return one("ct_direction", (option.value.lower(),), option, text)
-        case _:
-            raise UnknownError
-
-
-def helper(option: Option, group: Group, text: str, nfproto: int) -> list[Condition]:
-    """Of a RELATED packet its master's helper; "" is any (xt_helper.c compares as far as the helper's name goes)."""
-    if option.name != "--helper" or len(option.values) > 1:
-        raise UnknownError
-    if not option.value:
-        return [Condition(("ct_helper",), ((("",),),), not option.negated, text=text)]
-    return one("ct_helper", (option.value,), option, text)
-
-
-def mark(option: Option, group: Group, text: str, nfproto: int) -> list[Condition]:
-    """`--mark 0x1/0xff` of the packet, or of the connection."""
-    if option.name != "--mark":
-        raise UnknownError
-    value, slash, mask = option.value.partition("/")
-    known = number(value)
-    field = "mark" if group.name == "mark" else "ct_mark"
-    return one(
-        field, (Span(known, known),), option, text, number(mask) if slash and number(mask) != 0xFFFFFFFF else None
-    )
-
-
-def icmp(option: Option, group: Group, text: str, nfproto: int) -> list[Condition]:
-    """`--icmp-type 8`; with a code only the type is told apart."""
-    if option.name not in ("--icmp-type", "--icmpv6-type"):
-        raise UnknownError
-    if option.value in ("any", "255"):
+def _protocol(option: Option, _nfproto: int) -> list[Condition]:
+    found = protocol(_one(option))
+    if found == 0 and not option.negated:
         return []
-    kind, slash, _ = option.value.partition("/")
-    found = one("icmp_type", (Span(number(kind), number(kind)),), option, text)
-    return [*found, Condition((), text=text)] if slash else found
+    return _condition("l4proto", (Span(found, found),), option)
 
 
-def addrtype(option: Option, group: Group, text: str, nfproto: int) -> list[Condition]:
-    """What the destination is to the routing table."""
-    if option.name != "--dst-type" or any(other.name.startswith("--limit") for other in group.options):
-        raise UnknownError
-    return one("fib_daddr_type", tuple(option.value.lower().split(",")), option, text)
+def _address(field: str) -> Callable[[Option, int], list[Condition]]:
+    def read(option: Option, nfproto: int) -> list[Condition]:
+        spans = tuple(_network(part, nfproto) for part in _one(option).split(","))
+        return _condition(field, spans, option)
+
+    return read
 
 
-def rpfilter(option: Option, group: Group, text: str, nfproto: int) -> list[Condition]:
-    """Is there a way back by the interface it came in by? `--invert` asks for packets that have none."""
-    if option.name == "--invert":
-        return [Condition(("fib_saddr_oif",), ((("missing",),),), text=text)]
-    raise UnknownError
+def _network(text: str, nfproto: int) -> Span:
+    """An address, a prefix, or an address with a mask.
+
+    Raises:
+        ValueError: it is none of this IP version; a mask with holes, a name.
+    """
+    if "%" in text:
+        raise ValueError(text)
+    net = ipaddress.IPv4Network(text, strict=False) if nfproto == 4 else ipaddress.IPv6Network(_six(text), strict=False)
+    return Span(int(net.network_address), int(net.broadcast_address))
 
 
-def pkttype(option: Option, group: Group, text: str, nfproto: int) -> list[Condition]:
-    """Unicast is "host" to the kernel."""
-    if option.name != "--pkt-type" or option.value not in ("unicast", "broadcast", "multicast"):
-        raise UnknownError
-    return one("pkttype", ("host" if option.value == "unicast" else option.value,), option, text)
+def _six(text: str) -> str:
+    """A mask of IPv6 as a length; as it is where it is none."""
+    address, slash, mask = text.partition("/")
+    if ":" not in mask:
+        return text
+    bits = f"{int(ipaddress.IPv6Address(mask)):0128b}"
+    if "01" in bits:
+        raise ValueError(text)
+    return f"{address}{slash}{bits.count('1')}"
 
 
-def iprange(option: Option, group: Group, text: str, nfproto: int) -> list[Condition]:
-    """`--src-range 10.0.0.1-10.0.0.9`."""
-    first, dash, last = option.value.partition("-")
-    low, high = ip_address(first), ip_address(last if dash else first)
-    if low.version != nfproto or high.version != nfproto:
-        raise UnknownError
-    field = {"--src-range": "saddr", "--dst-range": "daddr"}.get(option.name)
-    if field is None:
-        raise UnknownError
-    return one(field, (Span(int(low), int(high)),), option, text)
+def _addresses(field: str) -> Callable[[Option, int], list[Condition]]:
+    def read(option: Option, nfproto: int) -> list[Condition]:
+        first, dash, last = _one(option).partition("-")
+        low = _network(first, nfproto)
+        high = _network(last, nfproto) if dash else low
+        if low.first > high.last or "/" in option.values[0]:
+            raise ValueError(str(option))
+        return _condition(field, (Span(low.first, high.last),), option)
+
+    return read
 
 
-def named_set(option: Option, group: Group, text: str, nfproto: int) -> list[Condition]:
-    """An ipset: what is in it, iptables-save does not tell, and others may change it."""
-    if option.name != "--match-set" or len(option.values) != 2:
-        raise UnknownError
-    fields = tuple({"src": "saddr", "dst": "daddr"}.get(side, "") for side in option.values[1].split(","))
-    if "" in fields:
-        raise UnknownError
-    return [Condition(fields[:1], (), option.negated, grows=True, text=text)]
+def _fragment(option: Option, _nfproto: int) -> list[Condition]:
+    """Where connections are tracked packets are whole."""
+    if not option.negated or option.values:
+        raise ValueError(str(option))
+    return []
 
 
-MATCHES: Final[dict[str, Reads]] = {
-    "": general,
-    **dict.fromkeys(("tcp", "udp", "udplite", "sctp", "dccp"), transport),
-    "multiport": multiport,
-    "mport": multiport,
-    "conntrack": conntrack,
-    "state": conntrack,
-    "helper": helper,
-    "mark": mark,
-    "connmark": mark,
-    "icmp": icmp,
-    "icmp6": icmp,
-    "icmpv6": icmp,
-    "addrtype": addrtype,
-    "rpfilter": rpfilter,
-    "pkttype": pkttype,
-    "iprange": iprange,
-    "set": named_set,
+def _interface(field: str) -> Callable[[Option, int], list[Condition]]:
+    def read(option: Option, _nfproto: int) -> list[Condition]:
+        name = _one(option)
+        if name == "+" and not option.negated:
+            return []
+        if "*" in name or not name:  # no pattern to iptables, and none of its names
+            raise ValueError(name)
+        return _condition(field, (f"{name[:-1]}*" if name.endswith("+") else name,), option)
+
+    return read
+
+
+def _span(text: str) -> Span:
+    """`21`, `1024:65535`, `1024:`, `:1023`; names of services are not known here.
+
+    Raises:
+        ValueError: it is none.
+    """
+    first, colon, last = text.partition(":")
+    low = number(first, 65535) if first or not colon else 0
+    high = (number(last, 65535) if last else 65535) if colon else low
+    if low > high:
+        raise ValueError(text)
+    return Span(low, high)
+
+
+def _port(field: str) -> Callable[[Option, int], list[Condition]]:
+    def read(option: Option, _nfproto: int) -> list[Condition]:
+        return _condition(field, (_span(_one(option)),), option)
+
+    return read
+
+
+def _ports(field: str) -> Callable[[Option, int], list[Condition]]:
+    def read(option: Option, _nfproto: int) -> list[Condition]:
+        return _condition(field, tuple(_span(part) for part in _one(option).split(",")), option)
+
+    return read
+
+
+def _either_port(option: Option, _nfproto: int) -> list[Condition]:
+    spans = tuple(_span(part) for part in _one(option).split(","))
+    rows = ((spans, (ANY_PORT,)), ((ANY_PORT,), spans))
+    return [Condition(("sport", "dport"), rows, option.negated, text=str(option))]
+
+
+def _state(option: Option, _nfproto: int) -> list[Condition]:
+    words = [word.strip().lower() for word in _one(option).split(",")]
+    states = tuple(word for word in words if word in STATES)
+    turned = tuple(word for word in words if word in ("snat", "dnat"))
+    if not words or len(states) + len(turned) != len(words):
+        raise ValueError(str(option))
+    if not turned:
+        return _condition("ct_state", states, option)
+    # "or" over two fields; a packet without an entry has no status, so `!` and the states without one are left alone
+    if option.negated or {"invalid", "untracked"} & set(states):
+        raise ValueError(str(option))
+    if not states:
+        return _condition("ct_status", turned, option)
+    rows = ((states, ("*",)), (STATES, turned))
+    return [Condition(("ct_state", "ct_status"), rows, text=str(option))]
+
+
+def _status(option: Option, _nfproto: int) -> list[Condition]:
+    words = _one(option).upper().split(",")
+    if any(word not in STATUSES for word in words):
+        raise ValueError(str(option))
+    return _condition("ct_status", tuple(STATUSES[word] for word in words), option)
+
+
+def _direction(option: Option, _nfproto: int) -> list[Condition]:
+    word = _one(option).lower()
+    if word not in ("original", "reply"):
+        raise ValueError(word)
+    return _condition("ct_direction", (word,), option)
+
+
+def _tracked_protocol(option: Option, _nfproto: int) -> list[Condition]:
+    found = protocol(_one(option))
+    return _condition("ct_protocol", (Span(found, found),), option)
+
+
+def _helper(option: Option, _nfproto: int) -> list[Condition]:
+    """The kernel compares as many letters as the helper's own name has: `ftp-2121` fits "ftp", too."""
+    name = _one(option)
+    base = name.partition("-")[0]
+    values = (name,) if base == name else (name, base)
+    return _condition("ct_helper", values if name else ("*",), option)
+
+
+def _mark(field: str) -> Callable[[Option, int], list[Condition]]:
+    def read(option: Option, _nfproto: int) -> list[Condition]:
+        value, slash, mask = _one(option).partition("/")
+        wanted = number(value, MARK)
+        return _condition(field, (Span(wanted, wanted),), option, number(mask, MARK) if slash else None)
+
+    return read
+
+
+def _flags(option: Option, _nfproto: int) -> list[Condition]:
+    if option.name == "--syn":
+        mask, wanted = "fin,syn,rst,ack", "syn"
+    elif len(option.values) == 2:
+        mask, wanted = (value.lower() for value in option.values)
+    else:
+        raise ValueError(str(option))
+    if not set(f"{mask},{wanted}".split(",")) <= FLAGS:
+        raise ValueError(str(option))
+    mask = ",".join(ALL_FLAGS) if "all" in mask.split(",") else mask
+    wanted = ",".join(ALL_FLAGS) if "all" in wanted.split(",") else "0" if wanted == "none" else wanted
+    return _condition("tcp_flags", (f"{wanted} / {mask}",), option)
+
+
+def _icmp(names: dict[str, int]) -> Callable[[Option, int], list[Condition]]:
+    def read(option: Option, _nfproto: int) -> list[Condition]:
+        word = _one(option).lower()
+        if word in ("any", "255") and names is ICMP and not option.negated:
+            return []
+        kind, slash, _ = word.partition("/")
+        if slash and option.negated:
+            raise ValueError(word)
+        found = names[kind] if kind in names else number(kind, 255)
+        conditions = _condition("icmp_type", (Span(found, found),), option)
+        return [*conditions, unread(f"the code of {option}")] if slash else conditions
+
+    return read
+
+
+def _address_type(option: Option, _nfproto: int) -> list[Condition]:
+    words = _one(option).upper().split(",")
+    if not set(words) <= TYPES:
+        raise ValueError(str(option))
+    return _condition("fib_daddr_type", tuple(word.lower() for word in words), option)
+
+
+def _packet_type(option: Option, _nfproto: int) -> list[Condition]:
+    word = _one(option).lower()
+    if word not in PACKETS:
+        raise ValueError(word)
+    return _condition("pkttype", (word,), option)
+
+
+def _reverse_path(options: list[Option], text: str) -> list[Condition]:
+    names = {option.name for option in options if not option.values and not option.negated}
+    if len(names) != len(options) or names - {"--invert", "--loose", "--validmark", "--accept-local"}:
+        return [unread(text)]
+    return [Condition(("fib_saddr_oif",), ((("exists",),),), "--invert" in names, text=text)]
+
+
+_SPORT, _DPORT = _port("sport"), _port("dport")
+_PORTS_OF: Final = {
+    **dict.fromkeys(("--sport", "--source-port"), _SPORT),
+    **dict.fromkeys(("--dport", "--destination-port"), _DPORT),
+}
+
+#: match → option → what reads it.
+MATCHES: Final[dict[str, dict[str, Callable[[Option, int], list[Condition]]]]] = {
+    "": {
+        "-p": _protocol,
+        "-s": _address("saddr"),
+        "-d": _address("daddr"),
+        "-i": _interface("iifname"),
+        "-o": _interface("oifname"),
+        "-f": _fragment,
+    },
+    "tcp": {**_PORTS_OF, "--tcp-flags": _flags, "--syn": _flags},
+    "udp": _PORTS_OF,
+    "sctp": _PORTS_OF,
+    "dccp": _PORTS_OF,
+    "udplite": _PORTS_OF,
+    "multiport": {
+        **dict.fromkeys(("--sports", "--source-ports"), _ports("sport")),
+        **dict.fromkeys(("--dports", "--destination-ports"), _ports("dport")),
+        "--ports": _either_port,
+    },
+    "conntrack": {
+        "--ctstate": _state,
+        "--ctstatus": _status,
+        "--ctdir": _direction,
+        "--ctproto": _tracked_protocol,
+        "--ctorigsrc": _address("ct_original_saddr"),
+        "--ctorigdst": _address("ct_original_daddr"),
+        "--ctorigdstport": _port("ct_original_dport"),
+    },
+    "state": {"--state": _state},
+    "helper": {"--helper": _helper},
+    "mark": {"--mark": _mark("mark")},
+    "connmark": {"--mark": _mark("ct_mark")},
+    "iprange": {"--src-range": _addresses("saddr"), "--dst-range": _addresses("daddr")},
+    "icmp": {"--icmp-type": _icmp(ICMP)},
+    "icmp6": {"--icmpv6-type": _icmp(ICMPV6)},
+    "addrtype": {"--dst-type": _address_type},
+    "pkttype": {"--pkt-type": _packet_type},
 }

@@ -1,154 +1,157 @@
-"""What the targets of iptables do, as statements; one that is not understood is a statement that says so.
+"""What rules of iptables do: targets as statements.
 
-Source: iptables-extensions(8), net/netfilter/xt_CT.c, xt_mark.c, xt_connmark.c, xt_nat.c.
+Source: iptables(8), iptables-extensions(8); net/netfilter/xt_CT.c, xt_mark.c, xt_connmark.c, xt_nat.c.
 """
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+import ipaddress
 from typing import TYPE_CHECKING, Final, Literal
 
-from conntap.rules.iptables_matches import UnknownError, number, ports
+from conntap.rules.iptables_matches import MARK, number
 from conntap.rules.model import Assign, Change, Notrack, Span, Translate, Unread, Verdict
 
 if TYPE_CHECKING:
-    from conntap.rules.iptables_words import Group, Option
-    from conntap.rules.model import Condition, Statement
+    from conntap.rules.iptables_words import Option
+    from conntap.rules.model import Statement
 
-__all__ = ["PROTOCOL", "statements"]
+__all__ = ["KNOWN", "done"]
 
-#: The field that `-p` asks for.
-PROTOCOL: Final = "l4proto"
-VERDICTS: Final[dict[str, Literal["accept", "drop", "reject", "queue", "return"]]] = {
-    "ACCEPT": "accept",
-    "DROP": "drop",
-    "REJECT": "reject",
-    "QUEUE": "queue",
-    "NFQUEUE": "queue",
-    "RETURN": "return",
+VERDICTS: Final[dict[str, Verdict]] = {
+    "ACCEPT": Verdict("accept"),
+    "DROP": Verdict("drop"),
+    "REJECT": Verdict("reject"),
+    "RETURN": Verdict("return"),
+    "QUEUE": Verdict("queue"),
+    "NFQUEUE": Verdict("queue"),
+    "CONTINUE": Verdict("continue"),
 }
-#: They let every packet go on as it was, as far as rules here can tell.
+#: The packet goes on with the next rule, and no rule can ask for what they change in words that are known here.
 NEUTRAL: Final = {
-    "LOG", "NFLOG", "ULOG", "TRACE", "AUDIT", "TCPMSS", "TCPOPTSTRIP", "CLASSIFY", "DSCP", "TOS", "ECN", "TTL", "HL",
-    "CHECKSUM", "SECMARK", "CONNSECMARK", "IDLETIMER", "LED", "RATEEST", "SET", "TEE", "ACCOUNT", "FLOWOFFLOAD",
-}  # fmt: skip
-#: Every target of the kernel has a name in capitals; a user's own chain may have one, too, and is declared.
-EXTENSIONS: Final = {
-    *VERDICTS, *NEUTRAL, "CT", "NOTRACK", "MARK", "CONNMARK", "SNAT", "DNAT", "MASQUERADE", "REDIRECT", "NETMAP",
-    "TPROXY", "SYNPROXY", "HMARK", "CLUSTERIP", "SAME", "DNPT", "SNPT",
-}  # fmt: skip
-ALL: Final = 0xFFFFFFFF
+    *("LOG", "NFLOG", "ULOG", "TRACE", "AUDIT", "TCPMSS", "CLASSIFY", "DSCP", "TOS", "TTL", "HL", "ECN", "TCPOPTSTRIP"),
+    *("CHECKSUM", "IDLETIMER", "LED", "RATEEST", "SECMARK", "CONNSECMARK", "TEE", "SET", "ACCOUNT"),
+}
+TRANSLATIONS: Final[dict[str, tuple[Literal["snat", "dnat", "masquerade", "redirect"], str]]] = {
+    "SNAT": ("snat", "--to-source"),
+    "DNAT": ("dnat", "--to-destination"),
+    "MASQUERADE": ("masquerade", "--to-ports"),
+    "REDIRECT": ("redirect", "--to-ports"),
+}
+#: Targets that there are; what they do cannot be told.
+OTHERS: Final = {"TPROXY", "SYNPROXY", "NETMAP", "CLUSTERIP", "DNPT", "SNPT", "HMARK", "TARPIT", "DELUDE", "CHAOS"}
+KNOWN: Final = {*VERDICTS, *NEUTRAL, *TRANSLATIONS, *OTHERS, "CT", "NOTRACK", "MARK", "CONNMARK"}
+#: Options of CT that say nothing of where packets go.
+QUIET: Final = {"--ctevents", "--expevents", "--timeout"}
+RANDOM: Final = {"--random", "--random-fully", "--persistent"}
 
 
-def statements(group: Group, nfproto: int, transport: Condition | None) -> list[Statement]:
-    """What a target does.
+def done(target: str, options: list[Option], l4proto: int, nfproto: int) -> tuple[Statement, ...]:
+    """The statements of a target that is no chain.
 
     Args:
-        group: its words.
-        nfproto: 4 or 6.
-        transport: what the rule asks of the transport protocol; None: nothing.
+        l4proto: that the rule asks for, 0: any.
     """
-    if group.target == "goto":
-        return [Verdict("goto", group.name)]
-    if group.name in VERDICTS:
-        return [Verdict(VERDICTS[group.name])]
-    if group.name in NEUTRAL:
-        return []
-    if group.name not in EXTENSIONS:
-        return [Verdict("jump", group.name)]
-    options = {option.name: option for option in group.options}
+    text = " ".join(("-j", target, *(str(one) for one in options)))
     try:
-        match group.name:
-            case "CT":
-                return _tracking(options, group.text, nfproto, transport)
+        if target in VERDICTS:
+            return (VERDICTS[target],)
+        if target in NEUTRAL:
+            return ()
+        if target in TRANSLATIONS:
+            return (_translation(target, options, nfproto),)
+        match target:
             case "NOTRACK":
-                return [Notrack()]
+                return (Notrack(),)
+            case "CT":
+                return tuple(one for option in options for one in _template(option, l4proto, nfproto))
             case "MARK":
-                return [_mark("mark", options)]
+                return tuple(_changed("mark", option) for option in options)
             case "CONNMARK":
-                return [_connection_mark(options)]
-            case "SNAT" | "DNAT" | "MASQUERADE" | "REDIRECT":
-                return [_translation(group.name, options)]
+                return _connmark(options)
             case _:
-                return [Unread(group.text)]
-    except (UnknownError, ValueError):
-        return [Unread(group.text)]
+                return (Unread(text),)
+    except ValueError:
+        return (Unread(text),)
 
 
-def _tracking(options: dict[str, Option], text: str, nfproto: int, transport: Condition | None) -> list[Statement]:
-    """`CT`: a template for the connection."""
+def _value(option: Option) -> str:
+    if len(option.values) != 1 or option.negated:
+        raise ValueError(str(option))
+    return option.values[0]
+
+
+def _template(option: Option, l4proto: int, nfproto: int) -> tuple[Statement, ...]:
+    """`-j CT`: what an entry is to have once it is made."""
+    match option.name:
+        case "--notrack":
+            return (Notrack(),)
+        case "--helper":
+            return (Assign(_value(option), l4proto, nfproto),)
+        case "--zone" | "--zone-orig" | "--zone-reply":
+            word = _value(option)
+            return (Change("ct_zone", None if word == "mark" else number(word, 0xFFFF)),)
+        case name if name in QUIET:
+            return ()
+        case _:
+            raise ValueError(str(option))
+
+
+def _changed(field: str, option: Option) -> Change:
+    """A mark that is set: new = (old and not mask) xor value."""
+    value, slash, mask = _value(option).partition("/")
+    bits = number(value, MARK)
+    limit = number(mask, MARK) if slash else MARK
+    match option.name:
+        case "--set-xmark":
+            return Change(field, bits, MARK & ~limit)
+        case "--set-mark":
+            return Change(field, bits, MARK & ~(limit | bits))
+        case "--and-mark" if not slash:
+            return Change(field, 0, bits)
+        case "--or-mark" if not slash:
+            return Change(field, bits, MARK & ~bits)
+        case "--xor-mark" if not slash:
+            return Change(field, bits, MARK)
+        case _:
+            raise ValueError(str(option))
+
+
+def _connmark(options: list[Option]) -> tuple[Statement, ...]:
     found: list[Statement] = []
-    for name, option in options.items():
-        match name:
-            case "--notrack":
-                found.append(Notrack())
-            case "--helper":
-                found.append(Assign(option.value, _only(transport), nfproto))
-            case "--zone" | "--zone-orig":
-                found.append(Change("ct_zone", number(option.value) if option.value != "mark" else None))
-            case "--ctevents" | "--expevents" | "--timeout" | "--zone-reply":
-                pass
-            case _:
-                found.append(Unread(text))
-    return found
+    masks = {"--nfmask", "--ctmask", "--mask"}
+    whole = all(number(_value(one), MARK) == MARK for one in options if one.name in masks)
+    for option in options:
+        if option.name in ("--save-mark", "--restore-mark"):
+            to, of = ("ct_mark", "mark") if option.name == "--save-mark" else ("mark", "ct_mark")
+            found.append(Change(to, 0, MARK, of) if whole else Change(to))
+        elif option.name not in masks:
+            found.append(_changed("ct_mark", option))
+    return tuple(found)
 
 
-def _only(transport: Condition | None) -> int:
-    """The transport protocol that a rule asks for; 0 for any. A helper is found by it (xt_ct_find_proto)."""
-    if transport is None or transport.negated:
-        return 0
-    [[[value]]] = transport.rows
-    return value.first if isinstance(value, Span) else 0
+def _translation(target: str, options: list[Option], nfproto: int) -> Translate:
+    kind, name = TRANSLATIONS[target]
+    to = [_value(one) for one in options if one.name == name]
+    if len(to) > 1 or any(one.name not in {name, *RANDOM} for one in options):
+        raise ValueError(target)
+    if not to:
+        return Translate(kind)
+    if kind in ("masquerade", "redirect"):
+        return Translate(kind, ports=_span(to[0]))
+    address, ports = to[0], ""
+    if nfproto == 4 or address.startswith("["):
+        address, _, ports = (
+            address.rpartition("]:" if "]:" in address else ":") if ":" in address else (address, "", "")
+        )
+        if nfproto == 6 and not ports:
+            address, ports = to[0], ""
+    first, _, last = address.replace("[", "").replace("]", "").partition("-")
+    make = ipaddress.IPv4Address if nfproto == 4 else ipaddress.IPv6Address
+    span = (Span(int(make(first)), int(make(last or first))),) if first else ()
+    return Translate(kind, span, _span(ports) if ports else None)
 
 
-def _mark(field: str, options: dict[str, Option]) -> Change:
-    for name, option in options.items():
-        value, slash, mask = option.value.partition("/")
-        bits = number(mask) if slash else ALL
-        match name:
-            case "--set-xmark":
-                return Change(field, number(value), ALL & ~bits)
-            case "--set-mark":
-                return Change(field, number(value) & ALL, ALL & ~(bits | number(value)) if slash else 0)
-            case "--or-mark":
-                return Change(field, number(value), ALL & ~number(value))
-            case "--and-mark":
-                return Change(field, 0, number(value))
-            case "--xor-mark":
-                return Change(field, number(value), ALL)
-            case _:
-                pass
-    raise UnknownError
-
-
-def _connection_mark(options: dict[str, Option]) -> Change:
-    masks = {number(options[name].value) for name in ("--nfmask", "--ctmask", "--mask") if name in options}
-    for name, field, other in (("--save-mark", "ct_mark", "mark"), ("--restore-mark", "mark", "ct_mark")):
-        if name in options:
-            whole = masks <= {ALL}
-            return Change(field, 0, ALL, other) if whole else Change(field, None)
-    return _mark("ct_mark", options)
-
-
-def _translation(name: str, options: dict[str, Option]) -> Translate:
-    kinds: dict[str, Literal["snat", "dnat", "masquerade", "redirect"]] = {
-        "SNAT": "snat",
-        "DNAT": "dnat",
-        "MASQUERADE": "masquerade",
-        "REDIRECT": "redirect",
-    }
-    to = next((options[key].value for key in ("--to-source", "--to-destination") if key in options), "")
-    if (only := options.get("--to-ports")) is not None:
-        return Translate(kinds[name], (), ports(only.value))
-    addresses, _, behind = to.partition("]:") if to.startswith("[") else (to, "", "")
-    if not to.startswith("[") and to.count(":") == 1:
-        addresses, _, behind = to.partition(":")
-    first, dash, last = addresses.strip("[]").partition("-")
-    if not first:
-        return Translate(kinds[name], (), ports(behind) if behind else None)
-    if "/" in first:
-        network = ip_network(first, strict=False)
-        return Translate(kinds[name], (Span(int(network.network_address), int(network.broadcast_address)),))
-    low = int(ip_address(first))
-    high = int(ip_address(last)) if dash else low
-    return Translate(kinds[name], (Span(low, high),), ports(behind.partition("/")[0]) if behind else None)
+def _span(text: str) -> Span:
+    first, dash, last = text.partition("/")[0].partition("-")
+    low = number(first, 65535)
+    return Span(low, number(last, 65535) if dash else low)

@@ -1,98 +1,119 @@
-"""The words of a rule of iptables, in groups: what stands before the matches, each match, the target."""
+"""Lines of iptables-save in words and options.
+
+Source: iptables-restore(8) and what `iptables-save` prints: words between blanks, double quotes with backslashes.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
-__all__ = ["Group", "Option", "UnreadableError", "grouped"]
+__all__ = ["Option", "Word", "options_of", "words_of"]
 
-#: Words by which a new group begins.
-MATCH: Final = ("-m", "--match")
-TARGET: Final = {"-j": "jump", "--jump": "jump", "-g": "goto", "--goto": "goto"}
-
-
-class UnreadableError(Exception):
-    """The words are no rule."""
-
-
-class Option(NamedTuple):
-    """`! --dport 80`: what it is called, its values, whether it is negated."""
-
-    name: str
-    values: tuple[str, ...]
-    negated: bool = False
-
-    @property
-    def value(self) -> str:
-        """Its only value; "" where there is none, or several."""
-        return self.values[0] if len(self.values) == 1 else ""
+#: So many words follow, whatever they look like; of all others those that begin no option.
+FOLLOWING: Final = {
+    **dict.fromkeys(("--comment", "--log-prefix", "--nflog-prefix", "--ulog-prefix", "--string", "--hex-string"), 1),
+    **dict.fromkeys(("--name", "--match-set", "--hashlimit-name", "--bytecode", "--u32", "--helper"), 1),
+    **dict.fromkeys(("--tcp-flags", "-c", "--set-counters"), 2),
+    "--match-set": 2,
+}
+#: Long and short names of what every rule can ask and do.
+LONG: Final = {
+    "--append": "-A", "--protocol": "-p", "--proto": "-p", "--source": "-s", "--src": "-s",
+    "--destination": "-d", "--dst": "-d", "--in-interface": "-i", "--out-interface": "-o",
+    "--jump": "-j", "--goto": "-g", "--match": "-m", "--fragment": "-f", "--set-counters": "-c",
+    "--ipv4": "-4", "--ipv6": "-6",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Options that belong together.
+class Word:
+    """A word; in quotes it begins no option."""
 
-    Attributes:
-        name: of the match, or of the target; "" of what stands before all matches.
-        options: in order.
-        text: as written.
-        target: "jump" or "goto" of a target.
-    """
+    text: str
+    quoted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """`! --dport 21`: its name (short, where it has a short one), whether `!` stands before it, the words that follow."""
 
     name: str
-    options: tuple[Option, ...]
-    text: str
-    target: str = ""
+    values: tuple[str, ...] = ()
+    negated: bool = False
+
+    def __str__(self) -> str:
+        return " ".join(("!", self.name, *self.values) if self.negated else (self.name, *self.values))
 
 
-def grouped(words: list[str]) -> list[Group]:
-    """The groups of a rule's words.
+def words_of(line: str) -> list[Word]:
+    """The words of a line.
 
     Raises:
-        UnreadableError: they are none.
+        ValueError: a quote is not closed.
     """
-    groups: list[Group] = []
-    name, target, taken = "", "", list[str]()
+    found: list[Word] = []
+    now: list[str] = []
+    inside = quoted = False
+    letters = iter(line)
+    for letter in letters:
+        if inside and letter == "\\":
+            now.append(next(letters, ""))
+        elif letter == '"':
+            inside, quoted = not inside, True
+        elif letter.isspace() and not inside:
+            if now or quoted:
+                found.append(Word("".join(now), quoted))
+            now, quoted = [], False
+        else:
+            now.append(letter)
+    if inside:
+        raise ValueError("a quote is not closed")
+    if now or quoted:
+        found.append(Word("".join(now), quoted))
+    return found
+
+
+def options_of(words: list[Word]) -> tuple[list[Option], list[str]]:
+    """The options of a rule, and words that belong to none."""
+    options: list[Option] = []
+    stray: list[str] = []
+    negated = False
     at = 0
     while at < len(words):
         word = words[at]
-        if word in MATCH or word in TARGET:
-            if at + 1 >= len(words):
-                raise UnreadableError(f"nothing behind {word}")
-            groups.append(_group(name, target, taken))
-            name, target, taken = words[at + 1], TARGET.get(word, ""), []
-            at += 2
-            continue
-        taken.append(word)
         at += 1
-    groups.append(_group(name, target, taken))
-    return [group for group in groups if group.name or group.options]
+        if word.text == "!" and not word.quoted:
+            negated = not negated
+            continue
+        if not begins(word):
+            stray.append(word.text)
+            continue
+        # Old programs write the `!` behind the option.
+        if at < len(words) and words[at] == Word("!") and at + 1 < len(words) and not begins(words[at + 1]):
+            negated = not negated
+            at += 1
+        fixed = FOLLOWING.get(word.text)
+        end = at
+        while end < len(words) and (end - at < fixed if fixed is not None else not ends(words[end])):
+            end += 1
+        values = tuple(value.text for value in words[at:end])
+        options.append(Option(LONG.get(word.text, word.text), values, negated))
+        negated, at = False, end
+    if negated:
+        stray.append("!")
+    return options, stray
 
 
-def _group(name: str, target: str, words: list[str]) -> Group:
-    options: list[Option] = []
-    negated = False
-    values: list[str] = []
-    option = ""
+def begins(word: Word) -> bool:
+    """An option begins here. A number is none: `-1`."""
+    return not word.quoted and len(word.text) > 1 and word.text[0] == "-" and not _number(word.text)
 
-    def close() -> None:
-        if option:
-            options.append(Option(option, tuple(values), was_negated))
 
-    was_negated = False
-    for word in words:
-        if word == "!":
-            negated = True
-        elif word.startswith("-") and len(word) > 1 and not word[1].isdigit():
-            close()
-            option, values, was_negated, negated = word, [], negated, False
-        elif not option:
-            raise UnreadableError(f"'{word}' belongs to no option")
-        elif negated and not values:  # the older way: --dport ! 80
-            values, was_negated, negated = [word], not was_negated, False
-        else:
-            values.append(word)
-    close()
-    head = [] if not name else [("-j" if target == "jump" else "-g") if target else "-m", name]
-    return Group(name, tuple(options), " ".join([*head, *words]), target)
+def _number(text: str) -> bool:
+    return text[1:].isdigit() and text not in ("-4", "-6")
+
+
+def ends(word: Word) -> bool:
+    """The words of an option end before this one."""
+    return begins(word) or word == Word("!")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 from conntap.audit.assigned import Assignment, assignments_of
 from conntap.audit.known import HELPERS
+from conntap.audit.published import published
 from conntap.audit.sides import STRANGER, words
 from conntap.rules.follow import follow
 from conntap.rules.model import Span, Translate
 from conntap.rules.packet import Asked
-from conntap.rules.spans import union
+from conntap.rules.spans import intersect, union
 
 if TYPE_CHECKING:
     from conntap.audit.known import Expected, Helper
@@ -212,16 +213,30 @@ class View:
             )
         )
 
-    def beyond(self, related: Answer, new: Answer, nfproto: int) -> Answer:
-        """What is accepted of RELATED packets and not of new ones: what is open to anybody is no helper's doing.
+    def expected(
+        self,
+        outside: str,
+        inside: str,
+        *,
+        nfproto: int,
+        l4proto: int,
+        helper: str,
+        ports: tuple[Span, ...],
+        host: int,
+    ) -> tuple[Answer, Answer]:
+        """The answer for RELATED packets of a helper from outside, and the same without what is open to new ones.
 
+        What is open to anybody is no helper's doing: what the rules accept of new packets, and what they publish.
         Where all new ones are accepted and sources are translated it is the translation that hides the hosts: nobody
         can address them, and what a helper expects is open all the same.
         """
-        if self.nat and nfproto == 4 and not new.dropped and not new.unsure:
-            return related
-        taken = new.accepted
-        return replace(related, accepted=less(related.accepted, taken), unsure=less(related.unsure, taken))
+        ask = partial(self.packet, outside, inside, nfproto=nfproto, l4proto=l4proto, ports=ports, host=host)
+        related, new = ask(state="related", helper=helper), ask(state="new")
+        hidden = self.nat and nfproto == 4 and not new.dropped and not new.unsure
+        taken = () if hidden else new.accepted
+        if public := published(self.gateway.rules, host):
+            taken = union((*taken, *intersect(public, ask(state="new", forwarded=True).accepted)))
+        return related, replace(related, accepted=less(related.accepted, taken), unsure=less(related.unsure, taken))
 
     def begins(self, one: Assignment, iif: str, oif: str, nfproto: int) -> bool:
         """A connection that gets this helper may begin from `iif` to `oif`: the rules let it pass, or may."""
@@ -254,7 +269,7 @@ class View:
         found: list[Opening] = []
         for one in self.assigned:
             known = HELPERS.get(one.helper)
-            if known is None:
+            if known is None or not one.forwarded():
                 continue
             for outside, inside in self.pairs:
                 for nfproto in known.nfprotos:
@@ -267,20 +282,15 @@ class View:
         found: list[Opening] = []
         for expected in known.inward():
             for host in self.hosts(inside, nfproto):
-                related, new = (
-                    self.packet(
-                        outside,
-                        inside,
-                        nfproto=nfproto,
-                        l4proto=expected.l4proto,
-                        state=state,
-                        helper=known.name if state == "related" else "",
-                        ports=(expected.ports,),
-                        host=host,
-                    )
-                    for state in ("related", "new")
+                related, open_ = self.expected(
+                    outside,
+                    inside,
+                    nfproto=nfproto,
+                    l4proto=expected.l4proto,
+                    helper=known.name,
+                    ports=(expected.ports,),
+                    host=host,
                 )
-                open_ = self.beyond(related, new, nfproto)
                 if open_.accepted or open_.unsure:
                     wild = expected.wild(self.gateway)
                     spans = (open_.accepted, open_.unsure)

@@ -57,20 +57,10 @@ def inward(
         for l4proto in protocols(view):
             for outside, inside in view.pairs:
                 for host in view.hosts(inside, nfproto):
-                    related, new = (
-                        view.packet(
-                            outside,
-                            inside,
-                            nfproto=nfproto,
-                            l4proto=l4proto,
-                            state=state,
-                            helper=helper if state == "related" else "",
-                            ports=ports,
-                            host=host,
-                        )
-                        for state in ("related", "new")
+                    _, beyond = view.expected(
+                        outside, inside, nfproto=nfproto, l4proto=l4proto, helper=helper, ports=ports, host=host
                     )
-                    yield view.beyond(related, new, nfproto), nfproto, l4proto, outside, inside
+                    yield beyond, nfproto, l4proto, outside, inside
 
 
 def doubt(group: Group) -> str:

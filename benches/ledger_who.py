@@ -66,6 +66,8 @@ def make(directory: Path, records: int) -> None:
     import duckdb
     from arro3.io import write_parquet
 
+    from conntap.store import segment
+
     folder = directory / "segments/2026-11-02"
     folder.mkdir(parents=True, exist_ok=True)
     lines: list[dict[str, Any]] = []
@@ -76,21 +78,8 @@ def make(directory: Path, records: int) -> None:
             began = time.monotonic()
             database = duckdb.connect(config={"threads": "1", "memory_limit": "4GB"})
             database.execute(f"CREATE TABLE t AS {rows(first, min(first + SEGMENT, records))}")
-            write_parquet(
-                database.sql("SELECT * FROM t"),
-                str(path),
-                compression="zstd(3)",
-                max_row_group_size=122_880,
-                dictionary_enabled=False,
-                column_dictionary_enabled={
-                    "l4proto": True,
-                    "out_addr": True,
-                    "kind": True,
-                    "nat": True,
-                    "family": True,
-                },
-                column_encoding=dict.fromkeys(("start_ns", "duration_ns"), "delta_binary_packed"),
-            )
+            # As compaction writes them.
+            write_parquet(database.sql("SELECT * FROM t"), str(path), **segment.settings(3))
             least, most, count = database.sql(
                 "SELECT min(start_ns), max(start_ns + duration_ns), count(*) FROM t"
             ).fetchall()[0]

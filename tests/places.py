@@ -167,7 +167,7 @@ PLACES: dict[str, Callable[[Path], Place]] = {
         StreamReceiver(lf=True), lambda at: syslog(at, transport="tcp", framing="lf")
     ),
     "syslog tls": lambda _: MessagePlace(
-        StreamReceiver(tls=True), lambda at: syslog(at, transport="tls", tls_ca=str(TLS / "cert.pem"))
+        StreamReceiver(tls=True), lambda at: syslog(at, transport="tls", ca=str(TLS / "cert.pem"))
     ),
     "syslog unix": lambda tmp: MessagePlace(
         LocalReceiver(tmp / "log"), lambda at: SyslogSink(str(at.path), transport="unix", hostname="gw")

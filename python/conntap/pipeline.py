@@ -264,7 +264,9 @@ class Pipeline:
 
     def _stop_runners(self, patience: float) -> None:
         for runner in self.runners:
-            runner.stop(patience)
+            runner.end(patience)  # all at once: their patience runs side by side
+        for runner in self.runners:
+            runner.stop()
 
     # -- rows ------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ __all__ = ["FileSource", "InterfaceSource", "KernelSource", "Source"]
 
 
 #: A log need not have an event at once: fewer looks cost less. What gathers is lost if the logger dies, as a gap.
-GATHER_MS = 20
+GATHER_MS = 100
 
 
 class Source(Protocol):

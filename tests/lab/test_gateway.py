@@ -72,6 +72,18 @@ def test_the_command_reads_a_namespace(lab, conntap):
     assert json.loads(done.stdout)["inside"] == ["inside"]
 
 
+def test_what_the_audit_says_is_shown_with_prove(need, conntap):
+    need("nft")
+    done = conntap("audit", str(DATA / "irc.nft.json"), "--prove", "--json")
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout)
+    assert [one["id"] for one in told["findings"]] == ["A005"]
+    assert any(cell["outcome"] == "open" for row in told["proof"]["rows"] for cell in row["cells"])
+    text = conntap("audit", str(DATA / "irc.nft.json"), "--prove").stdout
+    assert "irc tcp/6667" in text
+    assert "the fix of A005 closes" in text
+
+
 OWN = [DATA / f"{name}.nft" for name in ("router", "server", "any-helper", "any-direction", "any-port", "to-gateway")]
 CORPUS = sorted((DATA.parent / "rulesets").glob("*/rules.nft"))
 CLOSABLE = {"A001", "A002", "A003", "A004", "A005", "A006", "A011", "A021"}

@@ -188,11 +188,13 @@ impl Batch {
 
     /// How many rows there are of each kind, by name.
     fn kinds(&self) -> Vec<(&'static str, usize)> {
-        Kind::ALL
-            .iter()
-            .map(|kind| (kind.name(), self.0.rows().iter().filter(|row| row.kind == *kind).count()))
-            .filter(|(_, count)| *count > 0)
-            .collect()
+        let mut counts = Kind::ALL.map(|kind| (kind.name(), 0));
+        for row in self.0.rows() {
+            if let Some((_, count)) = counts.get_mut(row.kind as usize) {
+                *count += 1;
+            }
+        }
+        counts.into_iter().filter(|(_, count)| *count > 0).collect()
     }
 
     /// The Arrow PyCapsule protocol: schema and struct array, columns as in docs/fields.md.

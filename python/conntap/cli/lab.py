@@ -9,6 +9,7 @@ import click
 
 from conntap.cli.options import output_options
 from conntap.cli.parity import parity
+from conntap.cli.proof import prove_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -31,6 +32,7 @@ def lab() -> None:
 
 
 lab.add_command(parity)
+lab.add_command(prove_command)
 
 
 @lab.command(name="list")

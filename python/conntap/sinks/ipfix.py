@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 from conntap import _core
 from conntap.errors import UsageError
 from conntap.sinks.base import Sink, SinkUnavailableError
-from conntap.sinks.ipfix_transport import Connection, Datagrams, tls_context
+from conntap.sinks.transports import Datagrams, Stream, tls_context
 
 if TYPE_CHECKING:
-    from conntap.sinks.ipfix_transport import Transport
+    from conntap.sinks.transports import Transport
 
 __all__ = ["IpfixSink"]
 
@@ -114,13 +114,13 @@ class IpfixSink(Sink):
         self._datagrams = transport == "udp"
         self._templates_every, self._statistics_every = templates_every, statistics_every
         self._announced = 0
-        where = (host, port or PORTS[transport])
+        at = port or PORTS[transport]
         self._transport: Transport
         if self._datagrams:
-            self._transport = Datagrams(*where)
+            self._transport = Datagrams(target, host=host, port=at)
         else:
             tls = tls_context(ca=ca, cert=cert, key=key, verify=verify) if transport == "tls" else None
-            self._transport = Connection(*where, tls=tls, timeout=timeout)
+            self._transport = Stream(target, host, at, tls=tls, patience=timeout)
         self._begin(0)
 
     def _begin(self, now_ns: int) -> None:
@@ -149,7 +149,7 @@ class IpfixSink(Sink):
 
     def flush(self) -> None:
         """TCP, TLS: until the collector's kernel has acknowledged all. UDP: only a refusal can be known."""
-        self._transport.settle()
+        self._transport.flush()
 
     def tick(self, now_ns: int) -> None:
         """Send templates again (UDP) and statistics, when they are due."""
@@ -163,14 +163,17 @@ class IpfixSink(Sink):
         try:
             if self._statistics_every:
                 self._send(self._exporter.statistics(not_sent=self.not_sent))
-            self._transport.settle()
+            self._transport.flush()
         except SinkUnavailableError:
             pass
         self._transport.close()
 
     def _send(self, messages: list[bytes]) -> None:
         try:
-            self._transport.send(messages)
+            if self._transport.send(messages):
+                self._transport.close()
+                hint = "say a smaller mtu="
+                raise SinkUnavailableError(f"{self.target}: messages are longer than the path takes", hint=hint)
         except SinkUnavailableError:
             self._exporter.take_back()
             raise

@@ -163,8 +163,8 @@ class Runner:
             self._wanted_safe = self._seen
             self._changed.notify_all()
 
-    def stop(self, patience: float = 10.0) -> None:
-        """Hand on what waits, spill what cannot be handed on, and close the sink.
+    def end(self, patience: float = 10.0) -> None:
+        """Begin to stop: hand on what waits, spill what cannot be handed on, close the sink. `stop` waits for it.
 
         Args:
             patience: seconds to try; what is then neither sent nor spilled is counted as `not_sent`.
@@ -174,6 +174,11 @@ class Runner:
             self._patience = time.monotonic() + patience
             self._wanted_safe = self._seen
             self._changed.notify_all()
+
+    def stop(self, patience: float = 10.0) -> None:
+        """`end`, and wait until the sink is closed."""
+        if not self._stopping:
+            self.end(patience)
         if self._thread.is_alive():
             self._thread.join()
         self.counters["not_sent"] = sum(len(batch) for batch in self._queue) + sum(map(len, self._unflushed))

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import re
 import socket
-import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from conntap import _core
 from conntap.errors import UsageError
 from conntap.sinks.base import Sink, SinkUnavailableError
-from conntap.sinks.transports import Datagrams, Stream
+from conntap.sinks.transports import Datagrams, Stream, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from conntap.sinks.transports import Transport
 
 __all__ = ["FACILITIES", "SEVERITIES", "JournaldSink", "SyslogSink"]
 
@@ -32,26 +33,6 @@ LONGEST: Final = {"rfc5424": 2048, "rfc3164": 1024}
 #: Below this not even what every record must tell has room.
 SHORTEST: Final = 1024
 JOURNAL: Final = "/run/systemd/journal/socket"
-
-
-class Transport(Protocol):
-    """What `Datagrams` and `Stream` have in common."""
-
-    def open(self) -> None:
-        """Connect, also once more."""
-        ...
-
-    def send(self, formatter: _core.LineFormatter, records: _core.Batch) -> int:
-        """Send all; returns how many are lost as too long."""
-        ...
-
-    def flush(self) -> None:
-        """Hear what can be heard of what was sent."""
-        ...
-
-    def close(self) -> None:
-        """Let go."""
-        ...
 
 
 class MessageSink(Sink):
@@ -86,7 +67,9 @@ class MessageSink(Sink):
         if not len(records):
             return
         before = self._formatter.shortened
-        too_long = self._transport.send(self._formatter, records)
+        is_stream = isinstance(self._transport, Stream)
+        messages = [self._formatter.format(records)] if is_stream else self._formatter.datagrams(records)
+        too_long = self._transport.send(messages)
         self.counters["shortened"] += self._formatter.shortened - before
         self.counters["too_long"] += too_long
         self.counters["written"] += len(records) - too_long
@@ -133,9 +116,9 @@ class SyslogSink(MessageSink):
         max_length: int | None = None,
         fields: Sequence[str] | None = None,
         utc_offset: int | None = None,
-        tls_ca: str | None = None,
-        tls_cert: str | None = None,
-        tls_key: str | None = None,
+        ca: str | None = None,
+        cert: str | None = None,
+        key: str | None = None,
         tls_name: str = "",
     ) -> None:
         """Prepare to send to *address*.
@@ -153,9 +136,9 @@ class SyslogSink(MessageSink):
             max_length: longest message; optional parameters that do not fit are left out and counted as `shortened`.
             fields: which fields are written; None for all that a record has.
             utc_offset: seconds that RFC 3164's local time is ahead of UTC; None asks the system for each batch.
-            tls_ca: file of the authorities to trust; None for the system's.
-            tls_cert: file of our certificate, where the receiver asks for one.
-            tls_key: file of its key, where that is another file.
+            ca: file of the authorities to trust; None for the system's.
+            cert: file of our certificate, where the receiver asks for one.
+            key: file of its key, where that is another file.
             tls_name: name that the receiver's certificate must have, where that is not *address*.
 
         Raises:
@@ -191,7 +174,7 @@ class SyslogSink(MessageSink):
         elif transport == "udp":
             way = Datagrams(target, host=address, port=at)
         else:
-            context = tls_context(tls_ca, tls_cert, tls_key) if transport == "tls" else None
+            context = tls_context(ca=ca, cert=cert, key=key) if transport == "tls" else None
             way = Stream(target, address, at, tls=context, tls_name=tls_name)
         super().__init__(target, way, formatter)
 
@@ -245,19 +228,3 @@ def header(said: str, longest: int, option: str) -> str:
     if not re.fullmatch(rf"[!-~]{{0,{longest}}}", said):
         raise UsageError(f"{option}={said}: printable ASCII without spaces, at most {longest}")
     return said or "-"
-
-
-def tls_context(ca: str | None, cert: str | None, key: str | None) -> ssl.SSLContext:
-    """What TLS needs to know; certificates are always checked.
-
-    Raises:
-        UsageError: a file cannot be read.
-    """
-    try:
-        context = ssl.create_default_context(cafile=ca)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if cert is not None:
-            context.load_cert_chain(cert, key)
-    except OSError as error:
-        raise UsageError(f"tls_ca, tls_cert, tls_key: {error.strerror or error}") from error
-    return context

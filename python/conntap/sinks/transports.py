@@ -1,4 +1,7 @@
-"""How messages travel to a log daemon: datagrams (UDP, a local socket) or a stream (TCP, TLS)."""
+"""How messages travel to a collector or a log daemon: datagrams (UDP, a local socket) or a stream (TCP, TLS).
+
+A transport that fails says so with `SinkUnavailableError`, and is closed then; `open` begins anew.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,15 @@ import struct
 import termios
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from conntap.errors import ConntapError
+from conntap.errors import UsageError
 from conntap.sinks.base import SinkUnavailableError
 
 if TYPE_CHECKING:
-    from conntap import _core
+    from collections.abc import Iterable
 
-__all__ = ["Datagrams", "Stream"]
+__all__ = ["Datagrams", "Stream", "Transport", "tls_context"]
 
 #: Seconds that a receiver may take for one send, or to confirm what was sent.
 PATIENCE: Final = 10.0
@@ -28,11 +31,53 @@ PIECE: Final = 1 << 16
 ESTABLISHED: Final = 1  # of TCP_INFO's first byte
 
 
-class Datagrams:
-    """One record a datagram, to a UDP port or a local socket.
+class Transport(Protocol):
+    """What `Datagrams` and `Stream` have in common."""
 
-    UDP tells of a loss only where the other machine is there and nobody listens: then all since the last flush is
-    offered again. A full receive buffer, a router on the way and a firewall lose silently.
+    def open(self) -> None:
+        """Connect, also once more: an older session is closed."""
+        ...
+
+    def send(self, messages: Iterable[bytes]) -> int:
+        """Send all; returns how many are lost as too long."""
+        ...
+
+    def flush(self) -> None:
+        """Hear what can be heard of what was sent."""
+        ...
+
+    def close(self) -> None:
+        """Let go. Never raises."""
+        ...
+
+
+def tls_context(
+    *, ca: str | None = None, cert: str | None = None, key: str | None = None, verify: bool = True
+) -> ssl.SSLContext:
+    """What TLS is told: whom to believe, and who we are.
+
+    Raises:
+        UsageError: a file cannot be read, or is none of its kind.
+    """
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if not verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if cert:
+            context.load_cert_chain(cert, key)
+    except OSError as error:
+        files = ", ".join(file for file in (ca, cert, key) if file)
+        raise UsageError(f"TLS: {files}: {error.strerror or error}", hint="they must be PEM files") from error
+    return context
+
+
+class Datagrams:
+    """One message a datagram, to a UDP port or a local socket.
+
+    UDP tells of a loss only where the other machine is there and nobody listens. A full receive buffer, a router on the
+    way and a firewall lose silently.
     """
 
     def __init__(self, name: str, *, path: str | None = None, host: str = "", port: int = 0) -> None:
@@ -63,27 +108,27 @@ class Datagrams:
         except OSError as error:
             raise _away(self.name, error) from error
 
-    def send(self, formatter: _core.LineFormatter, records: _core.Batch) -> int:
-        """Send all records, each in a datagram.
+    def send(self, messages: Iterable[bytes]) -> int:
+        """Send each in a datagram.
 
         Returns:
             How many were too long for this socket and are lost.
 
         Raises:
-            SinkUnavailableError: some may have been sent; all are to be sent again.
+            SinkUnavailableError: some may have been sent.
         """
-        if self._socket is None:
-            raise SinkUnavailableError(f"{self.name}: is not connected")
+        connected = _open(self._socket, self.name)
         too_long = 0
         try:
-            for message in formatter.datagrams(records):
+            for message in messages:
                 try:
-                    self._socket.send(message)
+                    connected.send(message)
                 except OSError as error:
                     if error.errno != errno.EMSGSIZE:
                         raise
                     too_long += 1
         except OSError as error:
+            self.close()
             raise _away(self.name, error) from error
         return too_long
 
@@ -93,9 +138,8 @@ class Datagrams:
         Raises:
             SinkUnavailableError: they were.
         """
-        if self._socket is None:
-            raise SinkUnavailableError(f"{self.name}: is not connected")
-        if number := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        if number := _open(self._socket, self.name).getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.close()
             raise _away(self.name, OSError(number, os.strerror(number)))
 
     def close(self) -> None:
@@ -106,14 +150,21 @@ class Datagrams:
 
 
 class Stream:
-    """Framed records over TCP, with TLS or without.
+    """Messages back to back over TCP, with TLS or without.
 
     `flush` waits until the other machine's kernel has confirmed every byte and the connection still stands. What its
-    program does with them afterwards, syslog cannot tell.
+    program does with them afterwards, neither syslog nor IPFIX can tell.
     """
 
     def __init__(
-        self, name: str, host: str, port: int, *, tls: ssl.SSLContext | None = None, tls_name: str = ""
+        self,
+        name: str,
+        host: str,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None = None,
+        tls_name: str = "",
+        patience: float = PATIENCE,
     ) -> None:
         """Prepare.
 
@@ -123,10 +174,12 @@ class Stream:
             port: number.
             tls: with TLS; None without.
             tls_name: what the certificate must say, where that is not *host*.
+            patience: seconds to wait for a connection, for one send, and for confirmation.
         """
         self.name = name
         self._host, self._port = host, port
         self._tls, self._tls_name = tls, tls_name or host
+        self._patience = patience
         self._socket: socket.socket | None = None
 
     def open(self) -> None:
@@ -134,37 +187,32 @@ class Stream:
 
         Raises:
             SinkUnavailableError: not now.
-            ConntapError: the certificate is not trusted.
         """
         self.close()
         try:
-            plain = socket.create_connection((self._host, self._port), timeout=PATIENCE)
+            plain = socket.create_connection((self._host, self._port), timeout=self._patience)
         except OSError as error:
             raise _away(self.name, error) from error
         try:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             self._socket = plain if self._tls is None else self._tls.wrap_socket(plain, server_hostname=self._tls_name)
-        except ssl.SSLCertVerificationError as error:
-            plain.close()
-            hint = "say tls_ca=FILE for the authority that signed it, or tls_name=NAME if it is another machine's name"
-            raise ConntapError(f"{self.name}: certificate: {error.verify_message}", hint=hint) from error
         except OSError as error:
             plain.close()
-            raise _away(self.name, error) from error
+            hint = "ca= names the file of who signed its certificate" if isinstance(error, ssl.SSLError) else ""
+            raise _away(self.name, error, hint) from error
 
-    def send(self, formatter: _core.LineFormatter, records: _core.Batch) -> int:
-        """Send all records; returns 0, as none is too long.
+    def send(self, messages: Iterable[bytes]) -> int:
+        """Send all; returns 0, as none is too long.
 
         Raises:
-            SinkUnavailableError: the connection is closed: a receiver drops what it has of a record.
+            SinkUnavailableError: the connection is closed: a receiver drops what it has of a message.
         """
-        if self._socket is None:
-            raise SinkUnavailableError(f"{self.name}: is not connected")
+        connected = _open(self._socket, self.name)
         try:
-            self._listen(0)
-            rest = memoryview(formatter.format(records))
+            self._listen(connected, 0)
+            rest = memoryview(b"".join(messages))
             while rest:
-                self._socket.sendall(rest[:PIECE])  # the patience is for each
+                connected.sendall(rest[:PIECE])  # the patience is for each
                 rest = rest[PIECE:]
         except OSError as error:
             self.close()
@@ -177,16 +225,15 @@ class Stream:
         Raises:
             SinkUnavailableError: the connection broke, or nothing was confirmed for too long.
         """
-        if self._socket is None:
-            raise SinkUnavailableError(f"{self.name}: is not connected")
-        deadline = time.monotonic() + PATIENCE
+        connected = _open(self._socket, self.name)
+        deadline = time.monotonic() + self._patience
         pause = 0.0
         try:
             while True:
-                self._listen(pause)
-                if not self._unconfirmed():
-                    self._listen(0)
-                    self._check()
+                self._listen(connected, pause)
+                if not _unconfirmed(connected):
+                    self._listen(connected, 0)
+                    _check(connected)
                     return
                 if time.monotonic() > deadline:
                     raise TimeoutError(errno.ETIMEDOUT, "does not confirm what was sent")
@@ -208,36 +255,41 @@ class Stream:
         self._socket.close()
         self._socket = None
 
-    def _unconfirmed(self) -> int:
-        """Bytes that the peer has not acknowledged (SIOCOUTQ)."""
-        assert self._socket is not None
-        answer = fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4))
-        return struct.unpack("i", answer)[0]
-
-    def _check(self) -> None:
-        """An acknowledged byte may be one that nobody will read: the connection must still stand."""
-        assert self._socket is not None
-        if number := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            raise OSError(number, os.strerror(number))
-        if self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != ESTABLISHED:
-            raise ConnectionResetError(errno.ECONNRESET, "closed the connection")
-
-    def _listen(self, seconds: float) -> None:
-        """Hear the end of the connection. Log daemons say nothing; what they say nonetheless is thrown away."""
-        assert self._socket is not None
+    def _listen(self, connected: socket.socket, seconds: float) -> None:
+        """Hear the end of the connection. Receivers say nothing; what they say nonetheless is thrown away."""
         ready = select.poll()
-        ready.register(self._socket, select.POLLIN)
+        ready.register(connected, select.POLLIN)
         if not ready.poll(seconds * 1000):
             return
-        self._socket.settimeout(0)
+        connected.settimeout(0)
         try:
             said = b" "
             while said:
-                said = self._socket.recv(4096)
+                said = connected.recv(4096)
         except (BlockingIOError, ssl.SSLWantReadError):
             return
         finally:
-            self._socket.settimeout(PATIENCE)
+            connected.settimeout(self._patience)
+        raise ConnectionResetError(errno.ECONNRESET, "closed the connection")
+
+
+def _open(connected: socket.socket | None, name: str) -> socket.socket:
+    if connected is None:
+        raise SinkUnavailableError(f"{name}: is not connected")
+    return connected
+
+
+def _unconfirmed(connected: socket.socket) -> int:
+    """Bytes that the peer has not acknowledged (SIOCOUTQ)."""
+    answer = fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, bytes(4))
+    return struct.unpack("i", answer)[0]
+
+
+def _check(connected: socket.socket) -> None:
+    """An acknowledged byte may be one that nobody will read: the connection must still stand."""
+    if number := connected.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        raise OSError(number, os.strerror(number))
+    if connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != ESTABLISHED:
         raise ConnectionResetError(errno.ECONNRESET, "closed the connection")
 
 
@@ -262,6 +314,9 @@ def _first_that_connects(host: str, port: int) -> socket.socket:
     raise last
 
 
-def _away(name: str, error: OSError) -> SinkUnavailableError:
-    why = "nobody listens" if error.errno == errno.ECONNREFUSED else (error.strerror or str(error) or "timed out")
-    return SinkUnavailableError(f"{name}: {why}")
+def _away(name: str, error: OSError, hint: str = "") -> SinkUnavailableError:
+    said = getattr(error, "verify_message", "")
+    why = f"certificate: {said}" if said else error.strerror or str(error) or "timed out"
+    if error.errno == errno.ECONNREFUSED:
+        why = "nobody listens"
+    return SinkUnavailableError(f"{name}: {why}", hint=hint)

@@ -20,8 +20,9 @@ __all__ = ["FOLDER", "ROWS", "Written", "clean", "file_name", "write"]
 
 #: Segments are in DIR/segments/YYYY-MM-DD/.
 FOLDER: Final = "segments"
-#: Rows of a row group: small enough that one question reads little, large enough that columns compress.
-ROWS: Final = 122_880
+#: Rows of a row group. A question reads what describes all groups and the pages of one or two: of 10 million rows
+#: the first takes 3.3 ms in groups of 122,880 and 1 ms in these, the second the same.
+ROWS: Final = 491_520
 TEMPORARY: Final = ".part"
 
 

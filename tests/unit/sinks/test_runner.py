@@ -114,3 +114,17 @@ def test_what_could_not_be_sent_is_counted():
     runner = run(receiver, batches)
     runner.stop(patience=0.05)
     assert runner.counters["not_sent"] == len(numbers(batches))
+
+
+def test_several_end_side_by_side():
+    runners = []
+    for _ in range(2):
+        receiver = Receiver()
+        receiver.away = True
+        runners.append(run(receiver, made()))
+    for runner in runners:
+        runner.end(patience=0.05)
+    until(lambda: all(runner.sink.closed for runner in runners))  # nobody has waited for the first one yet
+    for runner in runners:
+        runner.stop()
+        assert runner.counters["not_sent"] > 0

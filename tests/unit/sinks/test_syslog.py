@@ -60,7 +60,7 @@ def receiver_of(receiver):
         ({"facility": "local9"}, "facility=local9"),
         ({"severity": "8"}, "severity=8"),
         ({"hostname": "two words"}, "without spaces"),
-        ({"transport": "tls", "tls_ca": "/no/such/file"}, "No such file"),
+        ({"transport": "tls", "ca": "/no/such/file"}, "No such file"),
         ({"fields": ["sq"]}, "no field 'sq'"),
     ],
 )

@@ -28,6 +28,24 @@ def test_a_short_question_takes_one_thread():
     assert one("SELECT current_setting('threads')") == 1
 
 
+def test_a_database_that_was_begun_is_the_next_lean_one():
+    duck.begin()
+    first, second = duck.connect(lean=True), duck.connect(lean=True)
+    first.execute("CREATE TABLE t (i INTEGER)")
+    with pytest.raises(Exception, match="does not exist"):
+        second.execute("SELECT * FROM t")
+    first.close()
+    second.close()
+
+
+def test_what_failed_while_it_was_begun_is_raised_where_it_is_asked_for(monkeypatch):
+    monkeypatch.setitem(sys.modules, "_duckdb", None)
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    duck.begin()
+    with pytest.raises(ConntapError, match="needs the duckdb package"):
+        duck.connect(lean=True)
+
+
 def test_an_older_duckdb_has_no_bare_module(monkeypatch):
     monkeypatch.setitem(sys.modules, "_duckdb", None)
     assert one("SELECT 7") == 7

@@ -1,0 +1,128 @@
+"""A gateway's rules and settings into a namespace: all of them, or the reason why not."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from conntap.lab.errors import LabError, MissingProgramError
+
+if TYPE_CHECKING:
+    from conntap.gateway.state import Gateway
+    from conntap.lab.host import Host
+
+__all__ = ["RefusedError", "cannot_prove", "load", "nft_of"]
+
+#: Settings of a namespace that change what gets through; module parameters belong to the machine and are never changed.
+SETTINGS: Final = (
+    "net.netfilter.nf_conntrack_tcp_loose",
+    "net.netfilter.nf_conntrack_tcp_be_liberal",
+    "net.ipv4.conf.all.rp_filter",
+    "net.ipv4.conf.default.rp_filter",
+)
+#: Kept as they are in the kernel that runs the proof: module → its parameters that loosen helpers.
+PARAMETERS: Final = {
+    "nf_conntrack_ftp": ("loose",),
+    "nf_conntrack_sip": ("sip_direct_signalling", "sip_direct_media", "sip_external_media"),
+    "nf_conntrack_h323": ("gkrouted_only", "callforward_filter"),
+}
+
+
+class RefusedError(LabError):
+    """The namespace does not take the rule set."""
+
+
+def load(host: Host, gateway: Gateway) -> None:
+    """Load rules and settings.
+
+    Raises:
+        RefusedError: something of it cannot be had in this kernel or by these programs; the text says what.
+        MissingProgramError: `nft` or `iptables-restore` is not installed.
+    """
+    if text := nft_of(gateway):
+        restore(host, ["nft", "-j", "-f", "-"], text, "the rules of nft")
+    for name, program in (("iptables-save", "iptables-nft-restore"), ("ip6tables-save", "ip6tables-nft-restore")):
+        if text := gateway.texts.get(name, ""):
+            restore(host, [program], text, f"the rules of {name.removesuffix('-save')}")
+    for name in SETTINGS:
+        if (value := gateway.sysctl(name)) is not None:
+            host.sysctl({name.removeprefix("net.").replace(".", "/"): value})
+
+
+def restore(host: Host, command: list[str], text: str, what: str) -> None:
+    try:
+        host.run(command, input=text)
+    except MissingProgramError:
+        raise
+    except LabError as error:
+        words = str(error).partition(f"{' '.join(command)}: ")[2] or str(error)
+        said = "; ".join(line.strip() for line in words.splitlines() if line.strip(" ^\t"))[:400]
+        raise RefusedError(f"{what} could not be loaded: {said}") from error
+
+
+def nft_of(gateway: Gateway) -> str:
+    """The rules of nft as JSON that loads: without tables that iptables-save has as well.
+
+    Raises:
+        RefusedError: a rule has parts that nft cannot write and so not read.
+    """
+    text = gateway.texts.get("nft.json", "")
+    if not text:
+        return ""
+    try:
+        parsed: Any = json.loads(text)
+        items = cast("list[dict[str, dict[str, Any]]]", parsed["nftables"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RefusedError("the rules of nft could not be loaded: they are no JSON of `nft -j list ruleset`") from error
+    kept = {
+        (chain.place.family, chain.place.table)
+        for chain in gateway.rules.chains.values()
+        if chain.place.source == "nft"
+    }
+    chained: set[tuple[str, str]] = {(one["chain"]["family"], one["chain"]["table"]) for one in items if "chain" in one}
+    both = gateway.texts.get("iptables-save") or gateway.texts.get("ip6tables-save")
+    doubles: set[tuple[str, str]] = chained - kept if both else set()
+    found: list[dict[str, dict[str, Any]]] = []
+    for item in items:
+        kind, one = next(iter(item.items()))
+        table = one.get("name") if kind == "table" else one.get("table")
+        if (one.get("family"), table) in doubles or kind == "metainfo":
+            continue
+        if kind == "rule" and any("xt" in part for part in cast("list[dict[str, Any]]", one.get("expr", []))):
+            raise RefusedError(
+                f"the rules of nft could not be loaded: table {one['family']} {table}, chain {one['chain']}, handle "
+                f"{one.get('handle')} has a match of iptables, which nft does not write",
+                hint="give iptables-save, too",
+            )
+        found.append(item)
+    return json.dumps({"nftables": found}) if found else ""
+
+
+def cannot_prove(gateway: Gateway) -> list[str]:
+    """What differs between the gateway and this kernel so that the proof cannot speak of it."""
+    found: list[str] = []
+    for module, names in PARAMETERS.items():
+        for name in names:
+            theirs = gateway.parameter(module, name)
+            ours = parameter(module, name)
+            if theirs is not None and ours is not None and _plain(theirs) != _plain(ours):
+                found.append(
+                    f"{module}.{name} is {theirs} there and {ours} here, and belongs to the whole machine: "
+                    "what it opens is not shown"
+                )
+    if gateway.sysctl("net.netfilter.nf_conntrack_helper") == "1":
+        found.append("helpers are assigned by port there (nf_conntrack_helper=1), which this kernel does not do")
+    return found
+
+
+def parameter(module: str, name: str) -> str | None:
+    """A module's parameter in the running kernel; None where it cannot be read."""
+    try:
+        with open(f"/sys/module/{module}/parameters/{name}", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return None
+
+
+def _plain(value: str) -> str:
+    return {"Y": "1", "N": "0"}.get(value.strip().upper(), value.strip())

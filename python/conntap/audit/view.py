@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from conntap.audit.assigned import Assignment, assignments_of
 from conntap.audit.known import HELPERS
-from conntap.audit.published import published
+from conntap.audit.published import dnats, published
 from conntap.audit.sides import STRANGER, words
 from conntap.rules.follow import follow
 from conntap.rules.model import Span, Translate
@@ -103,6 +103,12 @@ class View:
         """Names of the helpers that are assigned."""
         return tuple(dict.fromkeys(one.helper for one in self.assigned))
 
+    def expects(self, helper: str) -> tuple[Expected, ...]:
+        """What a helper expects of the connections that it is assigned to here."""
+        known = HELPERS.get(helper)
+        masters = {one.l4proto for one in self.assigned if one.helper == helper}
+        return tuple(one for one in known.expected if any(map(one.of, masters))) if known else ()
+
     @cached_property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """(outside, inside) that are asked about."""
@@ -119,19 +125,15 @@ class View:
             for one in rule.statements
         )
 
-    @cached_property
-    def forwarded(self) -> tuple[Span, ...]:
-        """Ports to which destinations are translated: rules of the forward chain see those."""
-        return tuple(
-            dict.fromkeys(
-                one.ports
-                for chain in self.gateway.rules.chains.values()
-                if chain.hook in ("prerouting", "")
-                for rule in chain.rules
-                for one in rule.statements
-                if isinstance(one, Translate) and one.kind == "dnat" and one.ports is not None
-            )
-        )
+    def translated(self, ports: tuple[Span, ...]) -> tuple[Span, ...]:
+        """The ports to which DNAT leads connections that have one of these, before it or behind it."""
+        found: list[Span] = []
+        for asked, new in dnats(self.gateway.rules):
+            if new is None:
+                found += intersect(asked, ports)
+            elif (*intersect(asked, ports), *intersect((new,), ports)):
+                found.append(new)
+        return union(found)
 
     def hosts(self, inside: str, nfproto: int) -> tuple[int, ...]:
         """Hosts inside that are asked about: one that no rule knows, and those of which rules on RELATED speak."""
@@ -185,7 +187,7 @@ class View:
         status: set[str] = set()
         if state == "related":
             status.add("expected")
-            if self.nat and nfproto == 4:
+            if self.nat and nfproto == 4 and hook != "input":
                 status.add("dnat")  # the kernel translates it to the host that announced it
         if forwarded:
             status.add("dnat")
@@ -244,10 +246,12 @@ class View:
         if not one.fits(iif, nfproto) or (known is not None and nfproto not in known.nfprotos):
             return False
         protocols = (one.l4proto,) if one.l4proto else (known.l4protos if known else (6, 17))
-        ports = (*one.ports, *self.forwarded) if one.ports else PORTS
+        asked = one.ports or PORTS
         for l4proto in protocols:
             # Which host inside, and which server outside, does not matter; a stranger is one that no rule knows.
-            for forwarded in (False, True) if iif in self.sides.outside else (False,):
+            for ports, forwarded in ((asked, False), (self.translated(asked), True)):
+                if not ports or (forwarded and iif not in self.sides.outside):
+                    continue
                 answer = self.packet(
                     iif,
                     oif,
@@ -280,7 +284,7 @@ class View:
     def through(self, one: Assignment, known: Helper, nfproto: int, outside: str, inside: str) -> list[Opening]:
         """What the expectations of a helper let in from `outside` to `inside`."""
         found: list[Opening] = []
-        for expected in known.inward():
+        for expected in known.inward(one.l4proto):
             for host in self.hosts(inside, nfproto):
                 related, open_ = self.expected(
                     outside,

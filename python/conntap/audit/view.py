@@ -131,7 +131,7 @@ class View:
         for asked, new in dnats(self.gateway.rules):
             if new is None:
                 found += intersect(asked, ports)
-            elif (*intersect(asked, ports), *intersect((new,), ports)):
+            elif intersect(asked, ports) or intersect((new,), ports):
                 found.append(new)
         return union(found)
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from conntap.lab.errors import LabError, MissingProgramError
+from conntap.lab.prove.automatic import SAID, automatic_of, rules_of
 
 if TYPE_CHECKING:
     from conntap.gateway.state import Gateway
@@ -44,6 +45,8 @@ def load(host: Host, gateway: Gateway) -> None:
     for name, program in (("iptables-save", "iptables-nft-restore"), ("ip6tables-save", "ip6tables-nft-restore")):
         if text := gateway.texts.get(name, ""):
             restore(host, [program], text, f"the rules of {name.removesuffix('-save')}")
+    if automatic := automatic_of(gateway):
+        restore(host, ["nft", "-f", "-"], rules_of(automatic), "helpers of nf_conntrack_helper=1")
     for name in SETTINGS:
         if (value := gateway.sysctl(name)) is not None:
             host.sysctl({name.removeprefix("net.").replace(".", "/"): value})
@@ -110,8 +113,8 @@ def cannot_prove(gateway: Gateway) -> list[str]:
                     f"{module}.{name} is {theirs} there and {ours} here, and belongs to the whole machine: "
                     "what it opens is not shown"
                 )
-    if gateway.sysctl("net.netfilter.nf_conntrack_helper") == "1":
-        found.append("helpers are assigned by port there (nf_conntrack_helper=1), which this kernel does not do")
+    if automatic_of(gateway):
+        found.append(SAID)
     return found
 
 

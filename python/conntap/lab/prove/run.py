@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from conntap.audit.known import HELPERS
+from conntap.lab.prove.automatic import automatic_of
 from conntap.lab.prove.honest import HONEST
 from conntap.lab.prove.load import RefusedError, cannot_prove, load
 from conntap.lab.prove.lured import LURED
@@ -81,6 +82,7 @@ class Player:
 
     def __init__(self, stage: Stage, trace: Trace, gateway: Gateway, ports: Sequence[int]) -> None:
         self.stage, self.trace, self.gateway, self.ports = stage, trace, gateway, ports
+        self.automatic = automatic_of(gateway)
         self.wide = wide_ports(gateway.rules)
         self.assigned = [one for one in assignments(gateway.rules) if one.reachable]
 
@@ -92,7 +94,7 @@ class Player:
             given = [one for one in self.assigned if fits(one, helper, l4proto, way)]
             if way.nfproto not in known.nfprotos or (helpers is not None and helper not in helpers):
                 continue
-            if not given and helpers is None:
+            if not given and helpers is None and (helper, l4proto) not in self.automatic:
                 continue
             port = port_of(given, known.port)
             host = way.host if not given else first_address(given[0].saddrs, way.nfproto, way.host)

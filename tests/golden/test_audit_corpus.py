@@ -25,10 +25,13 @@ TEXTS = {
 }
 
 
+def gateway_of(folder):
+    return Gateway({name: (folder / file).read_text() for name, file in TEXTS.items() if (folder / file).exists()})
+
+
 def audited_of(folder):
     expected = tomllib.loads((folder / "expected.toml").read_text())
-    texts = {name: (folder / file).read_text() for name, file in TEXTS.items() if (folder / file).exists()}
-    gateway = Gateway(texts)
+    gateway = gateway_of(folder)
     net = expected.get("inside_net", ())
     sides = find_sides(
         gateway,
@@ -56,6 +59,20 @@ def test_what_is_reached(folder):
     reaches = [reach for one in audited.findings for reach in one.reach]
     assert by_helper(reaches) == told(expected, "open")
     assert by_helper(reach for reach in reaches if reach.by == "stranger") == told(expected, "open_any")
+
+
+@pytest.mark.parametrize("folder", SETS, ids=lambda path: path.name)
+def test_sides_that_are_guessed_give_the_same(folder):
+    _, told_sides = audited_of(folder)
+    guessed = audit(gateway_of(folder))
+    assert [one.id for one in guessed.findings] == [one.id for one in told_sides.findings]
+
+
+@pytest.mark.parametrize("folder", SETS, ids=lambda path: path.name)
+def test_a_baseline_tells_findings_apart(folder):
+    _, audited = audited_of(folder)
+    keys = [(one.id, one.key) for one in audited.findings]
+    assert len(set(keys)) == len(keys)
 
 
 def by_helper(reaches):

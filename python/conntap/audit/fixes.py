@@ -13,10 +13,17 @@ if TYPE_CHECKING:
     from conntap.audit.assigned import Assignment
     from conntap.audit.view import View
     from conntap.rules.model import Place, Rule
+    from conntap.rules.packet import Step
 
 __all__ = ["drop_invalid", "known_servers", "limit_input", "limit_related", "without_helper"]
 
 HOOKS: Final = {"forward": "FORWARD", "input": "INPUT"}
+#: What is left of RELATED behind the narrow rules.
+REFUSED: Final = "ct state related drop"
+DROPPED: Final = "-m conntrack --ctstate RELATED -j DROP"
+#: An entry of a verdict map.
+MAPPED_LAST: Final = r",\s*related\s*:\s*(?:(?:jump|goto)\s+)?[\w.-]+"
+MAPPED: Final = r"\brelated\s*:\s*(?:(?:jump|goto)\s+)?[\w.-]+\s*,\s*"
 #: Only what a server opens towards a client inside; lower ports are services.
 HIGH: Final = "1024-65535"
 
@@ -36,25 +43,24 @@ def safe_helpers(view: View) -> list[str]:
     return [name for name in view.helpers if name in HELPERS and not HELPERS[name].wild(view.gateway)]
 
 
-def place_of(rule: Rule | None, hook: str, view: View) -> tuple[str, str, str]:
+def place_of(step: Step, hook: str, view: View) -> tuple[str, str, str]:
     """Family, table and chain that a fix of nft names."""
-    if rule is not None and rule.place.source == "nft":
-        return rule.place.family, rule.place.table, rule.place.chain
-    for chain in view.gateway.rules.chains.values():
-        if chain.hook == hook and chain.kind == "filter" and chain.place.source == "nft":
-            return chain.place.family, chain.place.table, chain.place.chain
-    return "inet", "filter", hook
+    if step.rule is not None and step.rule.place.source == "nft":
+        return step.rule.place.family, step.rule.place.table, step.rule.place.chain
+    named = [one.place for one in view.gateway.rules.chains.values() if one.hook == hook and one.place.source == "nft"]
+    place = next((one for one in named if step.rule is None and one.chain == step.chain), named[0] if named else None)
+    return (place.family, place.table, place.chain) if place else ("inet", "filter", hook)
 
 
 def without_related(text: str) -> str:
     """A rule's text without `related`."""
     text = re.sub(r"\{\s*", "{ ", text)
-    for pattern in (r",\s*related\b", r"\brelated\s*,\s*"):
+    for pattern in (MAPPED_LAST, MAPPED, r",\s*related\b", r"\brelated\s*,\s*"):
         text = re.sub(pattern, "", text, flags=re.IGNORECASE)
     return text
 
 
-def limit_related(rule: Rule | None, view: View) -> Fix:
+def limit_related(step: Step, view: View) -> Fix:
     """RELATED by helper, from outside to inside, at ports of no service; and ICMP's errors."""
     inside, outside = names(view.sides.inside), names(view.sides.outside)
     safe = safe_helpers(view)
@@ -72,8 +78,8 @@ def limit_related(rule: Rule | None, view: View) -> Fix:
             if expected.to in ("server", "both"):
                 nft.append(f'iifname {inside} oifname {outside} ct state related ct helper "{name}"{ports} accept')
     return Fix(
-        nft=as_nft(rule, "forward", list(dict.fromkeys(nft)), view),
-        iptables=as_iptables(rule, "FORWARD", related_of_iptables(view, safe), view),
+        nft=as_nft(step, "forward", list(dict.fromkeys(nft)), view),
+        iptables=as_iptables(step, "FORWARD", related_of_iptables(view, safe), view),
     )
 
 
@@ -94,65 +100,67 @@ def related_of_iptables(view: View, safe: list[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def limit_input(rule: Rule | None, view: View) -> Fix:
+def limit_input(step: Step, view: View) -> Fix:
     """RELATED to the gateway itself: ICMP's errors alone."""
     return Fix(
-        nft=as_nft(rule, "input", ['meta l4proto { icmp, ipv6-icmp } ct state related accept comment "errors"'], view),
-        iptables=as_iptables(rule, "INPUT", ["-p icmp -m conntrack --ctstate RELATED -j ACCEPT"], view),
+        nft=as_nft(step, "input", ['meta l4proto { icmp, ipv6-icmp } ct state related accept comment "errors"'], view),
+        iptables=as_iptables(step, "INPUT", ["-p icmp -m conntrack --ctstate RELATED -j ACCEPT"], view),
     )
 
 
-def as_nft(rule: Rule | None, hook: str, more: list[str], view: View) -> str:
-    """Commands of nft that put rules behind the one that accepted too much, which loses its `related`."""
-    family, table, chain = place_of(rule, hook, view)
+def as_nft(step: Step, hook: str, more: list[str], view: View) -> str:
+    """Commands of nft that let the narrow rules decide on RELATED, whatever accepts it now."""
+    rule = step.rule
+    family, table, chain = place_of(step, hook, view)
     head = f"rule {family} {table} {chain}"
-    handle = rule.place.handle if rule is not None and rule.place.source == "nft" else None
-    if handle is None or rule is None:
+    if rule is None:
+        # The chain's policy accepts it: the head of the chain decides first. Each insert goes before the last one.
+        return lines(*(f"insert {head} {text}" for text in reversed([*more, REFUSED])))
+    if rule.place.source != "nft" or rule.place.handle is None:
         return lines(
             "# instead of the rule that accepts RELATED:",
             f"add {head} ct state established accept",
             *(f"add {head} {text}" for text in more),
         )
+    handle = rule.place.handle
+    if "related" not in rule.place.text.lower():
+        return lines(*(f"insert {head} position {handle} {text}" for text in [*more, REFUSED]))
     old = without_related(rule.place.text)
-    if "related" in old.lower() or not old:
+    if "related" in old.lower():
         # It was for RELATED alone: the narrow ones take its place.
-        return lines(
-            f"replace {head} handle {handle} {more[0]}",
-            *(f"add {head} position {handle} {text}" for text in reversed(more[1:])),
-        )
+        old, more = more[0], more[1:]
     # `add … position` puts a rule right behind that handle: the last one first.
     return lines(
         f"replace {head} handle {handle} {old}", *(f"add {head} position {handle} {text}" for text in reversed(more))
     )
 
 
-def as_iptables(rule: Rule | None, chain: str, more: list[str], view: View) -> str:
+def as_iptables(step: Step, hook: str, more: list[str], view: View) -> str:
     """Commands of iptables that do the same, by the rule's number."""
+    rule = step.rule
     if rule is None or rule.place.source == "nft":
         return lines(
-            "# instead of the rule that accepts RELATED:",
-            f"iptables -A {chain} -m conntrack --ctstate ESTABLISHED -j ACCEPT",
-            *(f"iptables -A {chain} {text}" for text in more),
+            "# before the rule that accepts RELATED, or instead of it:",
+            *(f"iptables -A {hook} {text}" for text in [*more, DROPPED]),
         )
-    program = rule.place.source.removesuffix("-save")
+    program, chain = rule.place.source, rule.place.chain
     number = number_of(rule, view)
     table = "" if rule.place.table == "filter" else f" -t {rule.place.table}"
-    old = re.sub(r"^\s*-A \S+ ", "", without_related(rule.place.text))
     if program == "ip6tables":
         more = [
             text.replace("-p icmp ", "-p ipv6-icmp ")
             for text in more
             if not any(f"--helper {name} " in text for name in ("irc", "pptp"))
         ]
-    chain = rule.place.chain
+    inserted = f"{program}{table} -I {chain}"
+    if "related" not in rule.place.text.lower():
+        return lines(*(f"{inserted} {number + at} {text}" for at, text in enumerate([*more, DROPPED])))
+    old = re.sub(r"^\s*-A \S+ ", "", without_related(rule.place.text))
     if "related" in old.lower():
-        return lines(
-            f"{program}{table} -R {chain} {number} {more[0]}",
-            *(f"{program}{table} -I {chain} {number + at} {text}" for at, text in enumerate(more[1:], start=1)),
-        )
+        old, more = more[0], more[1:]
     return lines(
         f"{program}{table} -R {chain} {number} {old}",
-        *(f"{program}{table} -I {chain} {number + at} {text}" for at, text in enumerate(more, start=1)),
+        *(f"{inserted} {number + at} {text}" for at, text in enumerate(more, start=1)),
     )
 
 
@@ -175,10 +183,12 @@ def known_servers(one: Assignment, view: View) -> Fix:
         else ("inet", "filter", "prerouting")
     )
     inside = names(view.sides.inside)
-    new = f'iifname {inside} ip daddr @{name} {word} dport {port} ct helper set "{object_of(place, one.helper)}"'
+    six = one.nfproto == 6 or (place is not None and place.family == "ip6")
+    daddr = f"{'ip6' if six else 'ip'} daddr @{name}"
+    new = f'iifname {inside} {daddr} {word} dport {port} ct helper set "{object_of(place, one.helper)}"'
     nft = [] if place and place.source == "nft" else [helper_object(one, word)]
     nft += [
-        f"add set {family} {table} {name} {{ type ipv4_addr; flags interval; }}",
+        f"add set {family} {table} {name} {{ type {'ipv6_addr' if six else 'ipv4_addr'}; flags interval; }}",
         f"# add element {family} {table} {name} {{ the servers that you use }}",
     ]
     if place and place.source == "nft" and place.handle is not None:
@@ -229,9 +239,9 @@ def without_helper(one: Assignment, view: View) -> Fix:
     )
 
 
-def drop_invalid(view: View, rule: Rule | None) -> Fix:
+def drop_invalid(view: View, step: Step) -> Fix:
     """INVALID is dropped first."""
-    family, table, chain = place_of(rule, "forward", view)
+    family, table, chain = place_of(step, "forward", view)
     return Fix(
         nft=f"insert rule {family} {table} {chain} ct state invalid drop",
         iptables="iptables -I FORWARD 1 -m conntrack --ctstate INVALID -j DROP",

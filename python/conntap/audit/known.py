@@ -154,7 +154,8 @@ class Expected:
     Attributes:
         what: a word for it.
         l4proto: of the connection that is expected.
-        to: who is connected to: the master's client or its server; "both" where either may announce.
+        to: who is connected to: the master's client or its server; "both" where either may announce;
+            "gateway": only packets that the gateway itself sends are read.
         ports: which the message can name.
         seconds: how long it waits.
         source: who may come: "peer" the master's other end alone, "subnet" any host of it, "any" anybody.
@@ -288,11 +289,11 @@ HELPERS: Final = {
         ),
         Helper(
             "netbios-ns", "netbios_ns", (UDP,), (4,), 137,
-            (Expected("answer", UDP, "client", NAMED, 3, "subnet", "nf_conntrack_broadcast_help()"),),
+            (Expected("answer", UDP, "gateway", NAMED, 3, "subnet", "nf_conntrack_broadcast_help()"),),
         ),
         Helper(
             "snmp", "snmp", (UDP,), (4,), 161,
-            (Expected("answer", UDP, "client", NAMED, 30, "subnet", "nf_conntrack_broadcast_help()"),),
+            (Expected("answer", UDP, "gateway", NAMED, 30, "subnet", "nf_conntrack_broadcast_help()"),),
         ),
         Helper(
             "RAS", "h323", (UDP,), (4, 6), 1719,

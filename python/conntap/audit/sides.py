@@ -171,12 +171,12 @@ def all_rules(rules: RuleSet) -> Iterator[Rule]:
         yield from chain.rules
 
 
-def words(rule: Rule, field_name: str) -> list[str]:
-    """The words that a rule's positive conditions allow for a field."""
+def words(rule: Rule, field_name: str, *, negated: bool = False) -> list[str]:
+    """The words that a rule's positive conditions allow for a field; with `negated` those of the others, too."""
     return [
         value
         for condition in rule.conditions
-        if not condition.negated and field_name in condition.fields
+        if (negated or not condition.negated) and field_name in condition.fields
         for row in condition.rows
         for value in row[condition.fields.index(field_name)]
         if isinstance(value, str)
@@ -185,7 +185,12 @@ def words(rule: Rule, field_name: str) -> list[str]:
 
 def names_in_rules(rules: RuleSet) -> list[str]:
     """Interfaces that rules name; of `ppp*` it is `ppp0`."""
-    found = (name for rule in all_rules(rules) for which in ("iifname", "oifname") for name in words(rule, which))
+    found = (
+        name
+        for rule in all_rules(rules)
+        for which in ("iifname", "oifname")
+        for name in words(rule, which, negated=True)
+    )
     return list(dict.fromkeys(concrete(name) for name in found if name not in ("lo", "*", "")))
 
 

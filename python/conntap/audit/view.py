@@ -167,11 +167,12 @@ class View:
         host: int | None = None,
         whichever: bool = False,
         ends: tuple[int, int] | None = None,
+        forwarded: bool = False,
     ) -> Answer:
         """Ask about a packet that comes in by `iif` and leaves by `oif`, to `host` inside; from outside a stranger's.
 
         Without `addresses` nothing is said of them; `whichever` says nothing of the destination alone;
-        `ends` are source and destination.
+        `ends` are source and destination; `forwarded`: its destination was translated.
         """
         saddr = daddr = None
         if addresses:
@@ -185,6 +186,8 @@ class View:
             status.add("expected")
             if self.nat and nfproto == 4:
                 status.add("dnat")  # the kernel translates it to the host that announced it
+        if forwarded:
+            status.add("dnat")
         more: dict[str, int | str] = {
             "pkttype": "host",
             "ct_direction": "original",
@@ -229,18 +232,20 @@ class View:
         ports = (*one.ports, *self.forwarded) if one.ports else PORTS
         for l4proto in protocols:
             # Which host inside, and which server outside, does not matter; a stranger is one that no rule knows.
-            answer = self.packet(
-                iif,
-                oif,
-                nfproto=nfproto,
-                l4proto=l4proto,
-                state="new",
-                ports=ports,
-                addresses=iif in self.sides.outside,
-                whichever=True,
-            )
-            if answer.accepted or answer.unsure:
-                return True
+            for forwarded in (False, True) if iif in self.sides.outside else (False,):
+                answer = self.packet(
+                    iif,
+                    oif,
+                    nfproto=nfproto,
+                    l4proto=l4proto,
+                    state="new",
+                    ports=ports,
+                    addresses=iif in self.sides.outside,
+                    whichever=True,
+                    forwarded=forwarded,
+                )
+                if answer.accepted or answer.unsure:
+                    return True
         return False
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Final
 
 from conntap.errors import UsageError
@@ -16,6 +17,8 @@ __all__ = ["kind_of", "read_files"]
 
 #: Words by which a table of iptables-save begins.
 TABLES: Final = ("*filter", "*nat", "*mangle", "*raw", "*security")
+#: A line of `sysctl -a`, or of module parameters.
+SETTING: Final = re.compile(r"\s*[\w*-][\w*@/:-]*[./][\w.*@/:-]*\s*=[ -~]*")
 #: As much of a text as is looked at to tell what it is.
 HEAD: Final = 1 << 16
 
@@ -55,7 +58,10 @@ def read_files(
             add(texts, kind, text, path)
             sources[kind] = os.fspath(path)
     for name, path in (named or {}).items():
-        add(texts, name, read(path).decode(errors="replace"), path)
+        text = read(path).decode(errors="replace")
+        if name in ("sysctl", "parameters") and not any(SETTING.fullmatch(line) for line in text.splitlines()):
+            raise UsageError(f"{path}: this has no line `name = value`", hint=f"conntap audit --{name} FILE")
+        add(texts, name, text, path)
         sources[name] = os.fspath(path)
     return Gateway(texts, {name: why for name, why in missing.items() if name not in texts}, sources)
 

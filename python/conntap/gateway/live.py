@@ -68,6 +68,8 @@ def read_live(netns: NetNs = None) -> Gateway:
         keep(name, ask(command, path), texts, missing)
     for name, file in FILES.items():
         keep(name, read(file, path), texts, missing)
+    if "modules" in missing and not os.path.exists("/proc/modules"):
+        missing["modules"] = "this kernel has no loadable modules; what it has is built in"
     texts["parameters"] = parameters()
     texts["sysctl"] = settings(path)
     if "nf_conntrack_max" not in texts["sysctl"]:

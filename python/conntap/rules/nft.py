@@ -80,9 +80,7 @@ def _salvaged(text: str, error: ValueError, faults: list[str]) -> list[Any]:
     except (ValueError, RecursionError):
         pass
     line = text.count("\n", 0, max(at, 0)) + 1
-    faults.append(
-        f"line {line}: the text breaks off or is damaged behind {len(items)} of its items; the rest is not known"
-    )
+    faults.append(f"line {line}: the text breaks off or is damaged behind its item {len(items)}; the rest is not known")
     return items
 
 
@@ -138,7 +136,7 @@ class _Reader:
 
     def _chain(self, number: int, inner: Json) -> None:
         family = inner.get("family")
-        if family not in FAMILIES or not isinstance(inner.get("name"), str):
+        if str(family) not in FAMILIES or not isinstance(inner.get("name"), str):
             self._faults.append(f"item {number} is no chain: {_short(inner)}")
             return
         self._chains[_key(inner, "name")] = inner
@@ -181,7 +179,7 @@ class _Reader:
         priority = _priority(inner.get("prio"))
         # What cannot be told of a chain of another family (a new hook of netdev) does not matter to what is followed.
         if family in ("ip", "ip6", "inet"):
-            if hook not in HOOKS:
+            if str(hook) not in HOOKS:
                 self._faults.append(f"{place}: its hook is not understood: {_short(hook)}")
             if policy not in ("accept", "drop"):
                 self._faults.append(f"{place}: its policy is not understood: {_short(policy)}")
@@ -189,7 +187,7 @@ class _Reader:
                 self._faults.append(f"{place}: its priority is not understood: {_short(inner.get('prio'))}")
         return Chain(
             place,
-            cast("Hook", hook) if hook in HOOKS else "",
+            cast("Hook", hook) if str(hook) in HOOKS else "",
             str(kind) if isinstance(kind, str) else "",
             priority or 0,
             "accept" if policy == "accept" else "drop",

@@ -193,7 +193,7 @@ class Matches:
         self, lefts: list[Left], mask: object, match: dict[str, Any], place: tuple[str, str], text: str
     ) -> list[Condition]:
         op, right = match.get("op", "=="), match.get("right")
-        if not lefts or not all(left.field for left in lefts) or op not in _OPERATORS:
+        if not lefts or not all(left.field for left in lefts) or str(op) not in _OPERATORS:
             raise UnknownError
         field, kind = lefts[0].field, lefts[0].kind
         if len(lefts) == 1 and field in ("ct_state", "ct_status", "tcp_flags"):

@@ -198,7 +198,7 @@ def _is_bits(pair: object) -> bool:
 def _bitwise(left: object) -> bool:
     found = as_dict(left)
     about = as_dict(found.get("ct") or found.get("payload"))
-    return about.get("key") in _BITS or (about.get("protocol") == "tcp" and about.get("field") in _BITS)
+    return str(about.get("key")) in _BITS or (about.get("protocol") == "tcp" and str(about.get("field")) in _BITS)
 
 
 def _is_set(right: object) -> bool:

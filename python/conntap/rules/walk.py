@@ -229,6 +229,8 @@ class Walk:
                             _join(beside, {now: ports & ~certain})
                     case Unread():
                         after = self._anything(now, ports, indexed, at, f"`{statement.text}` is not understood")
+                if isinstance(statement, Change | Notrack) and after != {now: ports}:
+                    self._unclear(indexed, at, now, ports & ~sure)
                 _join(on, after)
             ways = on
             if not ways:
@@ -266,7 +268,7 @@ class Walk:
                 if target is None:
                     return self._anything(world, ports, indexed, at, f"there is no chain '{verdict.chain}'")
                 came = self._chain(target, world, ports, active)
-                if came != {world: ports}:
+                if verdict.kind == "goto" or came != {world: ports}:
                     self._unclear(indexed, at, world, ports & ~sure)
                 if verdict.kind == "jump":
                     return dict(came)

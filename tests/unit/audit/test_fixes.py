@@ -4,6 +4,7 @@ import pytest
 
 from conntap.audit.fixes import limit_related, without_related
 from conntap.rules.model import Chain, Place, Rule, RuleSet
+from conntap.rules.packet import Step
 from gateways import view
 
 
@@ -17,6 +18,8 @@ from gateways import view
             "-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT",
         ),
         ("ct state related accept", "ct state related accept"),
+        ("ct state vmap { invalid : drop, related : jump other }", "ct state vmap { invalid : drop }"),
+        ("ct state vmap { related : accept, invalid : drop }", "ct state vmap { invalid : drop }"),
     ],
 )
 def test_a_rule_without_related(text, left):
@@ -41,7 +44,7 @@ def test_iptables_is_told_by_the_number_of_the_rule():
     seen.gateway.__dict__["rules"] = seen.gateway.rules | RuleSet(
         {key: Chain(place, "forward", "filter", 0, "drop", (first, second))}
     )
-    assert limit_related(second, seen).iptables.splitlines() == [
+    assert limit_related(Step("accept", (), "FORWARD", second), seen).iptables.splitlines() == [
         "iptables -R FORWARD 2 -m conntrack --ctstate ESTABLISHED -j ACCEPT",
         "iptables -I FORWARD 3 -p icmp -m conntrack --ctstate RELATED -j ACCEPT",
         "iptables -I FORWARD 4 -i wan -o lan -p tcp --dport 1024:65535 " + HELPED,

@@ -47,6 +47,13 @@ def test_the_same_text_twice_is_refused(tmp_path):
         read_files([tmp_path / "s"], {"sysctl": tmp_path / "s"})
 
 
+def test_rubbish_for_settings_is_refused(tmp_path):
+    (tmp_path / "x").write_bytes(b"\x00=\xff\n" * 9)
+    for name in ("sysctl", "parameters"):
+        with pytest.raises(UsageError, match="no line `name = value`"):
+            read_files([], {name: tmp_path / "x"})
+
+
 def test_what_cannot_be_told_says_how_to_say_it(tmp_path):
     (tmp_path / "x").write_bytes(b"\x00\xff" * 9)
     with pytest.raises(UsageError, match="cannot be told") as told:

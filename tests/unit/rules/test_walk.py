@@ -11,7 +11,22 @@ from hypothesis import strategies as st
 from conntap.rules.follow import follow
 from conntap.rules.model import Span
 from unit.rules.interpreter import NAMES, PORTS, SOURCES, STATES, Interpreter, rulesets
-from unit.rules.written import ACCEPT, DROP, MARK, STATE, chain, dport, forward, jump, match, new, plain, rules_of, span
+from unit.rules.written import (
+    ACCEPT,
+    DROP,
+    MARK,
+    SADDR,
+    STATE,
+    chain,
+    dport,
+    forward,
+    jump,
+    match,
+    new,
+    plain,
+    rules_of,
+    span,
+)
 
 RANGE = (Span(PORTS[0], PORTS[-1]),)
 
@@ -98,6 +113,15 @@ class TestMarks:
             [match({"&": [ctmark, 0xFF]}, 0x13), dport(22), ACCEPT],
         )
         assert plain(follow(rules_of(rules), new()).accepted) == [(22, 22)]
+
+    def test_a_mark_that_may_be_set_is_the_reason(self):
+        rules = forward(
+            [match(SADDR, "10.0.0.1"), {"mangle": {"key": MARK, "value": 5}}],
+            [match(MARK, 5), ACCEPT],
+        )
+        answer = follow(rules_of(rules), new())
+        assert plain(answer.unsure) == [(0, 65535)]
+        assert answer.reasons == ("it depends on the source address (nft: table inet t, chain fwd, handle 1)",)
 
     def test_many_marks_on_ways_that_cannot_be_told_are_no_more_told_apart(self):
         unknown = match({"payload": {"protocol": "ip", "field": "ttl"}}, 64)

@@ -67,6 +67,7 @@ def any_destination(view: View) -> Iterator[Finding]:
             else f"whoever runs a server at {port_words(one)} can make the kernel expect a connection that the "
             f"server names ({known.expected[0].what})",
             known_servers(one, view),
+            reach=reaches(through),
             certain=not one.doubt,
             doubt=one.doubt and f"not understood: {one.doubt}",
             key=key_for(one),
@@ -252,9 +253,8 @@ def six_without_nat(view: View) -> Iterator[Finding]:
         f"hosts inside have addresses of their own, so a helper ({names}) opens them directly: "
         f"{sentence(best, view) if best else ''}",
         Fix(
-            nft="ip6 daddr is not limited: assign the helper with `ct helper` objects of `l3proto ip` where only "
-            "IPv4 needs it",
-            iptables="ip6tables -t raw -D PREROUTING … -j CT --helper NAME where only IPv4 needs it",
+            other="assign the helper for IPv4 alone where only that needs it: an object with `l3proto ip`, "
+            "or no rule of ip6tables"
         ),
         reach=reaches(through),
         certain=any(one.ports for one in through),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conntap.audit.view import View
-    from conntap.rules.packet import Answer
+    from conntap.rules.packet import Answer, Step
 
 __all__ = ["any_direction", "any_helper", "any_port", "to_gateway"]
 
@@ -90,7 +90,7 @@ def any_helper(view: View) -> Iterator[Finding]:
                 (evidence(group.step),),
                 "only ICMP errors are RELATED now; a helper that is assigned later lets in what it expects, "
                 "without a word",
-                limit_related(rule, view),
+                limit_related(group.step, view),
                 certain=group.certain,
                 doubt=doubt(group),
                 key=key_of(rule, chain=group.step.chain),
@@ -113,7 +113,7 @@ def any_helper(view: View) -> Iterator[Finding]:
             severity(view),
             (evidence(group.step),),
             say,
-            limit_related(rule, view),
+            limit_related(group.step, view),
             reach=reaches(through),
             certain=group.certain,
             doubt=doubt(group),
@@ -121,35 +121,43 @@ def any_helper(view: View) -> Iterator[Finding]:
         )
 
 
-def anywhere(view: View, nfproto: int, l4proto: int, state: str, helper: str) -> Answer | None:
-    """The answer where a packet is accepted between whatever interfaces and addresses; None where it is not."""
+def anywhere(view: View, nfproto: int, l4proto: int, helper: str) -> Answer | None:
+    """The answer where a RELATED packet is accepted between whatever interfaces and addresses; else None."""
     answer = None
     for ends in ANYWHERE[nfproto]:
-        answer = view.packet(NOWHERE, NOWHERE, nfproto=nfproto, l4proto=l4proto, state=state, helper=helper, ends=ends)
+        answer = view.packet(
+            NOWHERE, NOWHERE, nfproto=nfproto, l4proto=l4proto, state="related", helper=helper, ends=ends
+        )
         if not answer.accepted:
             return None
     return answer
+
+
+def place(step: Step) -> tuple[str, str]:
+    """What tells steps apart."""
+    return step.chain, str(step.rule.place) if step.rule else ""
 
 
 def any_direction(view: View) -> Iterator[Finding]:
     """A002: RELATED is accepted between whatever interfaces, from whatever address."""
     if not view.assigned:
         return
-    asked: list[tuple[Answer, int, int, str | None, str | None]] = []
-    for nfproto in families(view):
-        for l4proto in protocols(view):
-            if not view.nat and anywhere(view, nfproto, l4proto, "new", ""):
-                continue  # whatever begins is accepted: RELATED opens nothing
-            asked += [
-                (answer, nfproto, l4proto, None, None)
-                for helper in (ANYBODYS_HELPER, *view.helpers)
-                if (answer := anywhere(view, nfproto, l4proto, "related", helper))
-            ]
+    helpers = (ANYBODYS_HELPER, *view.helpers)
+    inwards = {place(group.step) for group in by_rule(one for helper in helpers for one in inward(view, helper))}
+    asked = [
+        (answer, nfproto, l4proto, None, None)
+        for nfproto in families(view)
+        for l4proto in protocols(view)
+        for helper in helpers
+        if (answer := anywhere(view, nfproto, l4proto, helper))
+    ]
     for group in by_rule(asked):
+        if place(group.step) not in inwards:
+            continue  # nothing comes in from outside by it
         rule = group.step.rule
         through = [one for one in view.openings if one.ports]
         best = worst(through)
-        helpers = listed(view.helpers)
+        names = listed(view.helpers)
         yield Finding(
             "A002",
             "RELATED is accepted in every direction, between all interfaces",
@@ -157,9 +165,9 @@ def any_direction(view: View) -> Iterator[Finding]:
             (evidence(group.step),),
             sentence(best, view)
             if best
-            else f"what {helpers} expects is accepted from {listed(view.sides.outside)} as from anywhere else, for "
+            else f"what is expected ({names}) is accepted from {listed(view.sides.outside)} as from anywhere else, for "
             "no rule says from where to where",
-            limit_related(rule, view),
+            limit_related(group.step, view),
             reach=reaches(through),
             key=key_of(rule, chain=group.step.chain),
         )
@@ -194,7 +202,7 @@ def any_port(view: View) -> Iterator[Finding]:
             else f"what is expected ({helpers}) is accepted at ports {ports_text(LOW_PORTS)}, too, "
             "where services listen "
             "(SSH, SMB, web)",
-            limit_related(rule, view),
+            limit_related(group.step, view),
             reach=reaches(through),
             certain=group.certain,
             doubt=doubt(group),
@@ -241,6 +249,6 @@ def to_gateway(view: View) -> Iterator[Finding]:
             f"{who} may open the port that a helper ({names}) announces, "
             "on the gateway itself, where its own services listen"
             + ("" if own else ", once a connection of the gateway itself gets the helper"),
-            limit_input(rule, view),
+            limit_input(group.step, view),
             key=key_of(rule, chain=group.step.chain),
         )

@@ -91,7 +91,7 @@ def invalid_accepted(view: View) -> Iterator[Finding]:
                 severity,
                 (evidence(group.step),),
                 say,
-                drop_invalid(view, group.step.rule),
+                drop_invalid(view, group.step),
                 key=key,
             )
 

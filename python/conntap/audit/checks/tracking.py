@@ -46,10 +46,7 @@ def untracked(view: View) -> Iterator[Finding]:
                 (evidence_of(hole.rule), evidence(group.step)),
                 "a stranger's packet that a rule takes out of tracking goes from "
                 f"{group.where[0][1]} to {group.where[0][2]} though no connection was begun from inside",
-                Fix(
-                    nft="# limit `notrack` to the interface and the port that need it, or remove it",
-                    iptables="# limit the rule in table raw to the interface and the port that need it, or remove it",
-                ),
+                Fix(other="limit `notrack` to the interface and the port that need it, or remove it"),
                 key=key_of(hole.rule, key_of(group.step.rule, chain=group.step.chain)),
             )
 
@@ -75,8 +72,8 @@ def colliding_zones(view: View) -> Iterator[Finding]:
             f"where {' and '.join(inside)} use the same addresses their connections are taken for one "
             "another: packets of one are established for the other",
             Fix(
-                nft="give each interface its own zone: iifname NAME ct zone set NUMBER",
-                iptables="give each interface its own zone: iptables -t raw -A PREROUTING -i NAME -j CT --zone NUMBER",
+                other="give each interface its own zone: `iifname NAME ct zone set NUMBER`, or "
+                "`iptables -t raw -A PREROUTING -i NAME -j CT --zone NUMBER`",
             ),
             key=f"zone {zone}",
         )

@@ -14,6 +14,10 @@ PACKAGES: Final = {
     "ip": "iproute2",
     "nft": "nftables",
     "conntrack": "conntrack",
+    "iptables-nft": "iptables",
+    "iptables-nft-restore": "iptables",
+    "ip6tables-nft": "iptables",
+    "ip6tables-nft-restore": "iptables",
     "tshark": "tshark",
     "ping": "iputils-ping",
 }

@@ -1,4 +1,4 @@
-"""Helpers that a kernel before 6.0 assigns by port: this kernel does not, rules with the same effect do it in its place."""
+"""Helpers that a kernel before 6.0 assigns by port: rules with the same effect do it where it is played."""
 
 from __future__ import annotations
 

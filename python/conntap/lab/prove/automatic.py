@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["SAID", "automatic_of", "rules_of"]
 
-SAID: Final = "what kernels before 6.0 do by themselves: helpers are assigned by port there (nf_conntrack_helper=1), which rules do here"
+SAID: Final = (
+    "what kernels before 6.0 do by themselves: helpers are assigned by port there (nf_conntrack_helper=1), "
+    "here rules do it"
+)
 TABLE: Final = "conntap_automatic"
 WORDS: Final = {6: "tcp", 17: "udp"}
 

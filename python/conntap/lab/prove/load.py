@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from conntap.gateway.state import Gateway
     from conntap.lab.host import Host
 
-__all__ = ["RefusedError", "cannot_prove", "load", "nft_of"]
+__all__ = ["RefusedError", "cannot_prove", "load", "nft_of", "read_back"]
 
 #: Settings of a namespace that change what gets through; module parameters belong to the machine and are never changed.
 SETTINGS: Final = (
@@ -50,6 +50,17 @@ def load(host: Host, gateway: Gateway) -> None:
     for name in SETTINGS:
         if (value := gateway.sysctl(name)) is not None:
             host.sysctl({name.removeprefix("net.").replace(".", "/"): value})
+
+
+def read_back(host: Host, gateway: Gateway) -> Gateway:
+    """The rules that a namespace has now, as its programs tell them."""
+    texts: dict[str, str] = {}
+    if gateway.texts.get("nft.json"):
+        texts["nft.json"] = host.run(["nft", "-j", "list", "ruleset"])
+    for name, program in (("iptables-save", "iptables-nft-save"), ("ip6tables-save", "ip6tables-nft-save")):
+        if gateway.texts.get(name):
+            texts[name] = host.run([program])
+    return type(gateway)(texts)
 
 
 def restore(host: Host, command: list[str], text: str, what: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from conntap.audit.known import HELPERS
 from conntap.lab.prove.automatic import automatic_of
 from conntap.lab.prove.honest import HONEST
-from conntap.lab.prove.load import RefusedError, cannot_prove, load
+from conntap.lab.prove.load import RefusedError, cannot_prove, load, read_back
 from conntap.lab.prove.lured import LURED
 from conntap.lab.prove.model import Cell, Proof, Row
 from conntap.lab.prove.plan import first_address, friends, links, ways, wide_ports
@@ -67,9 +67,11 @@ def prove(
         except RefusedError as error:
             hint = f" ({error.hint})" if error.hint else ""
             return Proof(refused=f"{error}{hint}", cannot=tuple(cannot), seconds=time.monotonic() - began)
+        shown = gateway
         if change is not None:
             change(stage.gateway)
-        with Trace(stage.gateway, gateway) as trace:
+            shown = read_back(stage.gateway, gateway)
+        with Trace(stage.gateway, shown) as trace:
             player = Player(stage, trace, gateway, ports or (*PORTS, *wide_ports(gateway.rules)))
             for nfproto in (4, 6):
                 for way in ways(gateway.rules, sides, nfproto):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -72,6 +73,18 @@ def test_the_command_reads_a_namespace(lab, conntap):
     assert json.loads(done.stdout)["inside"] == ["inside"]
 
 
+def test_what_the_audit_says_is_shown_with_prove(need, conntap):
+    need("nft")
+    done = conntap("audit", str(DATA / "irc.nft.json"), "--prove", "--json")
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout)
+    assert [one["id"] for one in told["findings"]] == ["A005"]
+    assert any(cell["outcome"] == "open" for row in told["proof"]["rows"] for cell in row["cells"])
+    text = conntap("audit", str(DATA / "irc.nft.json"), "--prove").stdout
+    assert "irc tcp/6667" in text
+    assert "the fix of A005 closes" in text
+
+
 OWN = [DATA / f"{name}.nft" for name in ("router", "server", "any-helper", "any-direction", "any-port", "to-gateway")]
 CORPUS = sorted((DATA.parent / "rulesets").glob("*/rules.nft"))
 CLOSABLE = {"A001", "A002", "A003", "A004", "A005", "A006", "A011", "A021"}
@@ -86,3 +99,63 @@ def test_fixes_can_be_loaded_and_close_what_they_are_for(rules, need):
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert not CLOSABLE & set(told["left"]), told
+
+
+IPTABLES = """\
+*raw
+-A PREROUTING -i lan -p tcp -m tcp --dport 6667 -j CT --helper irc
+COMMIT
+*filter
+:FORWARD DROP [0:0]
+-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -i lan -o wan -j ACCEPT
+COMMIT
+*nat
+-A POSTROUTING -o wan -j MASQUERADE
+COMMIT
+"""
+READING = """\
+import json, subprocess, sys
+from conntap.audit.run import audit
+from conntap.gateway.live import read_live
+subprocess.run(["iptables-restore"], input=sys.argv[1].encode(), check=True)
+gateway = read_live()
+rules = [str(rule.place) for chain in gateway.rules.chains.values() for rule in chain.rules]
+print(json.dumps({"rules": rules, "ids": [one.id for one in audit(gateway).findings], "faults": gateway.rules.faults}))
+"""
+
+
+def test_rules_that_iptables_wrote_as_nft_are_taken_once(need):
+    need("iptables-restore")
+    script = [sys.executable, "-m", "conntap.lab.sandbox", "--", sys.executable, "-c", READING, IPTABLES]
+    done = subprocess.run(script, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert len(told["rules"]) == 4
+    assert all(place.startswith("iptables: ") for place in told["rules"])
+    assert {"A001", "A005"} <= set(told["ids"])
+    assert not told["faults"]
+
+
+def test_fixes_of_iptables_can_be_run_and_close_what_they_are_for(need):
+    need("iptables-restore")
+    need("ipset")
+    steps = """
+    subprocess.run(["iptables-restore"], input=sys.argv[1].encode(), check=True)
+    fixed = []
+    while True:
+        found = [one for one in audit(read_live()).findings if one.severity > Severity.INFO and one.id != "A010"]
+        closable = [one for one in found if one.fix.iptables]
+        if not closable or len(fixed) > 12:
+            break
+        subprocess.run(["sh", "-ec", closable[0].fix.iptables], check=True)
+        fixed.append(closable[0].id)
+    print(json.dumps({"fixed": fixed, "left": [one.id for one in found]}))
+    """
+    script = FIXING.partition("subprocess.run")[0] + textwrap.dedent(steps)
+    command = [sys.executable, "-m", "conntap.lab.sandbox", "--", sys.executable, "-c", script, IPTABLES]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["fixed"]
+    assert not CLOSABLE - {"A011"} & set(told["left"]), told

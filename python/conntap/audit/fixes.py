@@ -195,7 +195,7 @@ def known_servers(one: Assignment, view: View) -> Fix:
         nft.append(f"replace rule {family} {table} {chain} handle {place.handle} {new}")
     else:
         nft.append(f"add rule {family} {table} {chain} {new}")
-    iptables = [f"ipset create {name} hash:net", f"# ipset add {name} the servers that you use"]
+    iptables = [f"ipset create -exist {name} hash:net", f"# ipset add {name} the servers that you use"]
     target = f"-p {word} --dport {port} -m set --match-set {name} dst -j CT --helper {one.helper}"
     for at, iif in enumerate(view.sides.inside):
         if at == 0 and one.rule is not None and place and place.source != "nft":

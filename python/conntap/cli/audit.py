@@ -24,6 +24,15 @@ __all__ = ["audit"]
 CLEAN, FOUND, UNREADABLE, CANNOT_TELL = 0, 1, 2, 3
 SEVERITIES = ("info", "low", "medium", "high", "critical")
 
+#: Option → the text whose file it names.
+KINDS = {
+    "nft": "nft.json",
+    "iptables_save": "iptables-save",
+    "ip6tables_save": "ip6tables-save",
+    "sysctl": "sysctl",
+    "parameters": "parameters",
+}
+
 EPILOG = (
     "Files: nft -j list ruleset, iptables-save, ip6tables-save, sysctl -a, module parameters, or a bundle of "
     "--collect; "
@@ -83,6 +92,7 @@ class Ids(click.ParamType[tuple[str, ...]]):
 )
 @click.option("--json", "json_", is_flag=True, help="As one JSON object.")
 @click.option("--sarif", metavar="FILE", help="Also write SARIF 2.1.0 for CI; - is standard output.")
+@click.option("--prove", is_flag=True, help="Also load the rules in a lab, play sessions, and knock as a stranger.")
 @click.option("--explain", metavar="ID", help="Tell what a finding is; `conntap audit explain ID` is the same.")
 @click.option("--ascii", is_flag=True, help="Only ASCII signs.")
 @click.option("--color/--no-color", default=None, help="Colours (default: on a terminal, unless NO_COLOR is set).")
@@ -136,6 +146,10 @@ def run(io: IO, files: tuple[str, ...], options: dict[str, Any]) -> int:
     from conntap.audit.run import audit as audited_of
     from conntap.audit.sides import find_sides
 
+    if options["prove"]:
+        from conntap.cli.proof import ensure
+
+        ensure(live=not files and not named(options))
     gateway, sources = read(files, options)
     if options["collect"]:
         from conntap.gateway.bundle import write_bundle
@@ -165,16 +179,13 @@ def read(files: tuple[str, ...], options: dict[str, Any]) -> tuple[Gateway, dict
     """The gateway: of files if any is named, else the running one; and which text is of which file."""
     from conntap.errors import UsageError
 
-    kinds = {"nft": "nft.json", "iptables_save": "iptables-save", "ip6tables_save": "ip6tables-save"}
-    kinds |= {"sysctl": "sysctl", "parameters": "parameters"}
-    named = {text: options[option] for option, text in kinds.items() if options[option]}
-    if not files and not named:
+    if not files and not named(options):
         from conntap.gateway.live import read_live
 
         gateway = read_live(options["netns"])
         if not gateway.rulesets and not options["collect"]:
             reasons = "; ".join(
-                f"{name}: {gateway.missing[name]}" for name in kinds.values() if name in gateway.missing
+                f"{name}: {gateway.missing[name]}" for name in KINDS.values() if name in gateway.missing
             )
             raise UsageError(f"no rules could be read: {reasons}", hint="run it with sudo, or give it files")
         return gateway, {}
@@ -182,12 +193,17 @@ def read(files: tuple[str, ...], options: dict[str, Any]) -> tuple[Gateway, dict
         raise click.UsageError("--netns is for the running gateway, not for files")
     from conntap.gateway.files import read_files
 
-    gateway = read_files(files, named)
+    gateway = read_files(files, named(options))
     if not gateway.rulesets and not gateway.texts.get("sysctl") and not gateway.texts.get("parameters"):
         raise UsageError(
             "there is nothing to audit in these files", hint="give rules: nft -j list ruleset, or iptables-save"
         )
     return gateway, dict(gateway.files)
+
+
+def named(options: dict[str, Any]) -> dict[str, str]:
+    """Name of a text → the file that an option names."""
+    return {text: options[option] for option, text in KINDS.items() if options[option]}
 
 
 def networks(texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -236,13 +252,22 @@ def tell(
             return
         with open(options["sarif"], "w", encoding="utf-8") as file:
             file.write(text)
+    from conntap.cli import proof
+
+    shown = proof.proved(gateway, sides, audited.findings) if options["prove"] else None
     if options["json_"]:
         from conntap.audit.document import as_document
 
-        io.write(json.dumps(as_document(audited, compared, status), separators=(",", ":")).encode() + b"\n")
+        document = as_document(audited, compared, status)
+        if shown is not None:
+            document["proof"] = proof.proof_document(*shown, audited.findings)
+        io.write(json.dumps(document, separators=(",", ":")).encode() + b"\n")
         return
     color = io.color if options["color"] is None else options["color"]
-    text = "\n".join(report(audited, compared, width=io.width, color=color, fix=options["fix"])) + "\n"
+    lines = [*report(audited, compared, width=io.width, color=color, fix=options["fix"])]
+    if shown is not None:
+        lines += ["", *proof.proof_lines(*shown, audited.findings)]
+    text = "\n".join(lines) + "\n"
     if io.ascii:
         text = text.translate({ord("–"): "-", ord("…"): "...", ord("→"): "->"})
     io.write(text.encode())

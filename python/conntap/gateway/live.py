@@ -16,6 +16,7 @@ from typing import Final
 
 from conntap import _core
 from conntap.errors import ConntapError
+from conntap.gateway.rulesets import HIDDEN
 from conntap.gateway.state import Gateway
 from conntap.netns import NetNs, path_of
 
@@ -30,7 +31,13 @@ COMMANDS: Final = {
     "routes.json": ("ip", "-j", "-4", "route", "show", "table", "all"),
     "routes6.json": ("ip", "-j", "-6", "route", "show", "table", "all"),
 }
-PACKAGES: Final = {"nft": "nftables", "ip": "iproute2", "iptables-save": "iptables", "ip6tables-save": "iptables"}
+PACKAGES: Final = {"nft": "nftables", "ip": "iproute2"}
+
+#: Where the kernel names the tables of iptables-legacy, and who lists them.
+LEGACY: Final = {
+    "iptables-save": ("/proc/net/ip_tables_names", ("iptables-legacy-save",)),
+    "ip6tables-save": ("/proc/net/ip6_tables_names", ("ip6tables-legacy-save",)),
+}
 
 FILES: Final = {
     "modules": "/proc/modules",
@@ -66,6 +73,9 @@ def read_live(netns: NetNs = None) -> Gateway:
     missing: dict[str, str] = {}
     for name, command in COMMANDS.items():
         keep(name, ask(command, path), texts, missing)
+    for name, (names, command) in LEGACY.items():
+        if name in texts and read(names, path)[0].strip():
+            texts[name] = with_legacy(texts[name], ask(command, path)[0])
     for name, file in FILES.items():
         keep(name, read(file, path), texts, missing)
     if "modules" in missing and not os.path.exists("/proc/modules"):
@@ -75,6 +85,16 @@ def read_live(netns: NetNs = None) -> Gateway:
     if "nf_conntrack_max" not in texts["sysctl"]:
         missing["sysctl"] = "net.netfilter is not there: nf_conntrack is not loaded, or nothing uses it here"
     return Gateway(texts, missing)
+
+
+def with_legacy(text: str, legacy: str) -> str:
+    """What iptables-save prints where the kernel has tables of iptables-legacy, too.
+
+    They are taken where it prints no others; else that they are there is said in the text, and the audit cannot tell.
+    """
+    if "(nf_tables)" not in text and "\n*" in f"\n{text}":
+        return text  # it is the legacy one
+    return legacy if legacy and "\n*" not in f"\n{text}" else f"# Warning: {HIDDEN}\n{text}"
 
 
 def keep(name: str, had: tuple[str, str], texts: dict[str, str], missing: dict[str, str]) -> None:
@@ -90,7 +110,7 @@ def ask(command: tuple[str, ...], path: str | None) -> tuple[str, str]:
     """A program's output, or why there is none."""
     program = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
     if program is None:
-        return "", f"not installed: '{command[0]}' (package {PACKAGES[command[0]]})"
+        return "", f"not installed: '{command[0]}' (package {PACKAGES.get(command[0], 'iptables')})"
     words = [program, *command[1:]]
     if path is not None:
         words = [sys.executable, "-I", "-S", "-c", ENTER, path, *words]

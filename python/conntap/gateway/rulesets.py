@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from conntap.rules.model import Chain
 
-__all__ = ["read_rules", "without_doubles"]
+__all__ = ["HIDDEN", "read_rules", "without_doubles"]
 
 #: The tables that iptables has.
 TABLES: Final = frozenset({"raw", "mangle", "nat", "filter", "security"})

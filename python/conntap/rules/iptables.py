@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
-from conntap.rules.iptables_matches import BASIC, asked, protocol, unread
+from conntap.rules.iptables_matches import BASIC, OF_PROTOCOL, asked, owns, protocol, unread
 from conntap.rules.iptables_targets import KNOWN, done
 from conntap.rules.iptables_words import options_of, words_of
 from conntap.rules.model import Chain, Place, Rule, RuleSet, Unread, Verdict
@@ -198,7 +198,7 @@ class _Reader:
         hook, priority = TABLES.get(table, {}).get(name, ("", 0))
         return Chain(
             place,
-            cast("Hook", hook),
+            hook,
             table if hook else "",
             priority,
             "drop" if one.policy == "DROP" else "accept",
@@ -210,17 +210,18 @@ def grouped(options: list[Option]) -> list[tuple[str, str, list[Option]]]:
     """Options by what they belong to: ("-m", match) or ("-j", target), with its own; "" is the rule itself."""
     groups: list[tuple[str, str, list[Option]]] = []
     here: list[Option] | None = None
+    at = 0
     for option in options:
         if option.name in ("-m", "-j", "-g"):
-            here = []
+            here, at = [], len(groups)
             name = option.values[0] if len(option.values) == 1 and not option.negated else f"{option}"
             groups.append((option.name, name, here))
         elif option.name in BASIC:
             groups.append(("-m", "", [option]))
         elif option.name in ("-c", "-4", "-6"):
             continue
-        elif here is None:
-            groups.append(("-m", "", [option]))  # of the protocol's match, without `-m`
+        elif here is None or (option.name in OF_PROTOCOL and not owns(groups[at][1], option.name)):
+            groups.append(("-m", "", [option]))  # of the protocol's match, without `-m` or behind another one
         else:
             here.append(option)
     return groups

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from conntap.rules.iptables_words import Option
     from conntap.rules.model import Value
 
-__all__ = ["BASIC", "asked", "number", "protocol", "unread"]
+__all__ = ["BASIC", "OF_PROTOCOL", "asked", "number", "owns", "protocol", "unread"]
 
 #: Options that every rule has, without `-m`.
 BASIC: Final = {"-p", "-s", "-d", "-i", "-o", "-f"}
@@ -32,7 +32,7 @@ NEUTRAL: Final = {"comment"}
 #: Options by which a match is known without `-m`, for `-p` names it.
 OF_PROTOCOL: Final = {
     **dict.fromkeys(("--sport", "--source-port", "--dport", "--destination-port"), "tcp"),
-    **dict.fromkeys(("--tcp-flags", "--syn", "--tcp-option"), "tcp"),
+    **dict.fromkeys(("--tcp-flags", "--syn"), "tcp"),
     "--icmp-type": "icmp",
     "--icmpv6-type": "icmp6",
 }
@@ -79,6 +79,11 @@ def asked(match: str, options: list[Option], nfproto: int) -> list[Condition]:
     if not options and match not in MATCHES:
         found.append(unread(text))
     return found
+
+
+def owns(match: str, option: str) -> bool:
+    """An option is this match's own."""
+    return option in MATCHES.get(match, {})
 
 
 def unread(text: str) -> Condition:

@@ -138,17 +138,22 @@ def _translation(target: str, options: list[Option], nfproto: int) -> Translate:
         return Translate(kind)
     if kind in ("masquerade", "redirect"):
         return Translate(kind, ports=_span(to[0]))
-    address, ports = to[0], ""
-    if nfproto == 4 or address.startswith("["):
-        address, _, ports = (
-            address.rpartition("]:" if "]:" in address else ":") if ":" in address else (address, "", "")
-        )
-        if nfproto == 6 and not ports:
-            address, ports = to[0], ""
-    first, _, last = address.replace("[", "").replace("]", "").partition("-")
+    address, ports = _split(to[0], nfproto)
+    first, _, last = address.partition("-")
     make = ipaddress.IPv4Address if nfproto == 4 else ipaddress.IPv6Address
     span = (Span(int(make(first)), int(make(last or first))),) if first else ()
     return Translate(kind, span, _span(ports) if ports else None)
+
+
+def _split(text: str, nfproto: int) -> tuple[str, str]:
+    """Address and ports: `10.0.0.1-10.0.0.9:80`, `[2001:db8::1]:80`, `:80`."""
+    if text.startswith("["):
+        address, _, ports = text[1:].partition("]")
+        return address, ports.removeprefix(":")
+    if nfproto == 4 or (text.startswith(":") and not text.startswith("::")):
+        address, _, ports = text.partition(":")
+        return address, ports
+    return text, ""
 
 
 def _span(text: str) -> Span:

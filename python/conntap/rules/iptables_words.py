@@ -13,7 +13,7 @@ __all__ = ["Option", "Word", "options_of", "words_of"]
 #: So many words follow, whatever they look like; of all others those that begin no option.
 FOLLOWING: Final = {
     **dict.fromkeys(("--comment", "--log-prefix", "--nflog-prefix", "--ulog-prefix", "--string", "--hex-string"), 1),
-    **dict.fromkeys(("--name", "--match-set", "--hashlimit-name", "--bytecode", "--u32", "--helper"), 1),
+    **dict.fromkeys(("--name", "--hashlimit-name", "--bytecode", "--u32", "--helper"), 1),
     **dict.fromkeys(("--tcp-flags", "-c", "--set-counters"), 2),
     "--match-set": 2,
 }
@@ -36,7 +36,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """`! --dport 21`: its name (short, where it has a short one), whether `!` stands before it, the words that follow."""
+    """`! --dport 21`: its name (the short one where it has one), whether `!` stands before it, what follows."""
 
     name: str
     values: tuple[str, ...] = ()

@@ -66,8 +66,7 @@ def limit_related(step: Step, view: View) -> Fix:
     safe = safe_helpers(view)
     nft = ['meta l4proto { icmp, ipv6-icmp } ct state related accept comment "errors"']
     for name in safe:
-        known = HELPERS[name]
-        for expected in known.expected:
+        for expected in view.expects(name):
             ports = (
                 f" {protocol(expected.l4proto).lower()} dport {HIGH}"
                 if expected.l4proto in (6, 17)
@@ -87,7 +86,7 @@ def related_of_iptables(view: View, safe: list[str]) -> list[str]:
     """The same for iptables, one interface pair a rule."""
     found = ["-p icmp -m conntrack --ctstate RELATED -j ACCEPT"]
     for name in safe:
-        for expected in HELPERS[name].expected:
+        for expected in view.expects(name):
             word = protocol(expected.l4proto).lower()
             ports = f"-p {word} --dport 1024:65535" if expected.l4proto in (6, 17) else f"-p {word}"
             for outside in view.sides.outside:

@@ -161,6 +161,7 @@ class Expected:
         source: who may come: "peer" the master's other end alone, "subnet" any host of it, "any" anybody.
         wild_by: the parameter that makes "peer" to "any".
         function: where the kernel makes it.
+        same: it is of the transport that its master has: SIP over TCP expects calls over TCP.
     """
 
     what: str
@@ -171,6 +172,11 @@ class Expected:
     source: str
     function: str
     wild_by: Loosening | None = None
+    same: bool = False
+
+    def of(self, l4proto: int) -> bool:
+        """A master of this transport makes it; 0: of any that the helper reads."""
+        return not self.same or l4proto in (0, self.l4proto)
 
     def wild(self, gateway: Gateway) -> bool:
         """Anybody may come, as this gateway's parameters stand."""
@@ -205,9 +211,9 @@ class Helper:
         """The expectations that anybody may use on this gateway."""
         return tuple(one for one in self.expected if one.wild(gateway))
 
-    def inward(self) -> tuple[Expected, ...]:
-        """Those by which somebody connects to the client of a connection."""
-        return tuple(one for one in self.expected if one.to in ("client", "both"))
+    def inward(self, l4proto: int = 0) -> tuple[Expected, ...]:
+        """Those by which somebody connects to the client of a connection of this transport; 0: of any."""
+        return tuple(one for one in self.expected if one.to in ("client", "both") and one.of(l4proto))
 
 
 LOOSE: Final = Loosening(
@@ -270,7 +276,8 @@ HELPERS: Final = {
         Helper(
             "sip", "sip", (UDP, TCP), (4, 6), 5060,
             (
-                Expected("call", UDP, "client", HIGH, 180, "peer", SIP_CALL, DIRECT_SIGNALLING),
+                Expected("call", UDP, "client", HIGH, 180, "peer", SIP_CALL, DIRECT_SIGNALLING, same=True),
+                Expected("call", TCP, "client", HIGH, 180, "peer", SIP_CALL, DIRECT_SIGNALLING, same=True),
                 Expected("media", UDP, "both", HIGH, 180, "peer", SIP_MEDIA, DIRECT_MEDIA),
             ),
             text=True, loosened=(DIRECT_MEDIA, DIRECT_SIGNALLING),

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 from conntap.audit.assigned import Assignment, assignments_of
 from conntap.audit.known import HELPERS
+from conntap.audit.published import dnats, published
 from conntap.audit.sides import STRANGER, words
 from conntap.rules.follow import follow
 from conntap.rules.model import Span, Translate
 from conntap.rules.packet import Asked
-from conntap.rules.spans import union
+from conntap.rules.spans import intersect, union
 
 if TYPE_CHECKING:
     from conntap.audit.known import Expected, Helper
@@ -102,6 +103,12 @@ class View:
         """Names of the helpers that are assigned."""
         return tuple(dict.fromkeys(one.helper for one in self.assigned))
 
+    def expects(self, helper: str) -> tuple[Expected, ...]:
+        """What a helper expects of the connections that it is assigned to here."""
+        known = HELPERS.get(helper)
+        masters = {one.l4proto for one in self.assigned if one.helper == helper}
+        return tuple(one for one in known.expected if any(map(one.of, masters))) if known else ()
+
     @cached_property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """(outside, inside) that are asked about."""
@@ -118,19 +125,15 @@ class View:
             for one in rule.statements
         )
 
-    @cached_property
-    def forwarded(self) -> tuple[Span, ...]:
-        """Ports to which destinations are translated: rules of the forward chain see those."""
-        return tuple(
-            dict.fromkeys(
-                one.ports
-                for chain in self.gateway.rules.chains.values()
-                if chain.hook in ("prerouting", "")
-                for rule in chain.rules
-                for one in rule.statements
-                if isinstance(one, Translate) and one.kind == "dnat" and one.ports is not None
-            )
-        )
+    def translated(self, ports: tuple[Span, ...]) -> tuple[Span, ...]:
+        """The ports to which DNAT leads connections that have one of these, before it or behind it."""
+        found: list[Span] = []
+        for asked, new in dnats(self.gateway.rules):
+            if new is None:
+                found += intersect(asked, ports)
+            elif intersect(asked, ports) or intersect((new,), ports):
+                found.append(new)
+        return union(found)
 
     def hosts(self, inside: str, nfproto: int) -> tuple[int, ...]:
         """Hosts inside that are asked about: one that no rule knows, and those of which rules on RELATED speak."""
@@ -184,7 +187,7 @@ class View:
         status: set[str] = set()
         if state == "related":
             status.add("expected")
-            if self.nat and nfproto == 4:
+            if self.nat and nfproto == 4 and hook != "input":
                 status.add("dnat")  # the kernel translates it to the host that announced it
         if forwarded:
             status.add("dnat")
@@ -212,16 +215,30 @@ class View:
             )
         )
 
-    def beyond(self, related: Answer, new: Answer, nfproto: int) -> Answer:
-        """What is accepted of RELATED packets and not of new ones: what is open to anybody is no helper's doing.
+    def expected(
+        self,
+        outside: str,
+        inside: str,
+        *,
+        nfproto: int,
+        l4proto: int,
+        helper: str,
+        ports: tuple[Span, ...],
+        host: int,
+    ) -> tuple[Answer, Answer]:
+        """The answer for RELATED packets of a helper from outside, and the same without what is open to new ones.
 
+        What is open to anybody is no helper's doing: what the rules accept of new packets, and what they publish.
         Where all new ones are accepted and sources are translated it is the translation that hides the hosts: nobody
         can address them, and what a helper expects is open all the same.
         """
-        if self.nat and nfproto == 4 and not new.dropped and not new.unsure:
-            return related
-        taken = new.accepted
-        return replace(related, accepted=less(related.accepted, taken), unsure=less(related.unsure, taken))
+        ask = partial(self.packet, outside, inside, nfproto=nfproto, l4proto=l4proto, ports=ports, host=host)
+        related, new = ask(state="related", helper=helper), ask(state="new")
+        hidden = self.nat and nfproto == 4 and not new.dropped and not new.unsure
+        taken = () if hidden else new.accepted
+        if public := published(self.gateway.rules, host):
+            taken = union((*taken, *intersect(public, ask(state="new", forwarded=True).accepted)))
+        return related, replace(related, accepted=less(related.accepted, taken), unsure=less(related.unsure, taken))
 
     def begins(self, one: Assignment, iif: str, oif: str, nfproto: int) -> bool:
         """A connection that gets this helper may begin from `iif` to `oif`: the rules let it pass, or may."""
@@ -229,10 +246,12 @@ class View:
         if not one.fits(iif, nfproto) or (known is not None and nfproto not in known.nfprotos):
             return False
         protocols = (one.l4proto,) if one.l4proto else (known.l4protos if known else (6, 17))
-        ports = (*one.ports, *self.forwarded) if one.ports else PORTS
+        asked = one.ports or PORTS
         for l4proto in protocols:
             # Which host inside, and which server outside, does not matter; a stranger is one that no rule knows.
-            for forwarded in (False, True) if iif in self.sides.outside else (False,):
+            for ports, forwarded in ((asked, False), (self.translated(asked), True)):
+                if not ports or (forwarded and iif not in self.sides.outside):
+                    continue
                 answer = self.packet(
                     iif,
                     oif,
@@ -254,7 +273,7 @@ class View:
         found: list[Opening] = []
         for one in self.assigned:
             known = HELPERS.get(one.helper)
-            if known is None:
+            if known is None or not one.forwarded():
                 continue
             for outside, inside in self.pairs:
                 for nfproto in known.nfprotos:
@@ -265,22 +284,17 @@ class View:
     def through(self, one: Assignment, known: Helper, nfproto: int, outside: str, inside: str) -> list[Opening]:
         """What the expectations of a helper let in from `outside` to `inside`."""
         found: list[Opening] = []
-        for expected in known.inward():
+        for expected in known.inward(one.l4proto):
             for host in self.hosts(inside, nfproto):
-                related, new = (
-                    self.packet(
-                        outside,
-                        inside,
-                        nfproto=nfproto,
-                        l4proto=expected.l4proto,
-                        state=state,
-                        helper=known.name if state == "related" else "",
-                        ports=(expected.ports,),
-                        host=host,
-                    )
-                    for state in ("related", "new")
+                related, open_ = self.expected(
+                    outside,
+                    inside,
+                    nfproto=nfproto,
+                    l4proto=expected.l4proto,
+                    helper=known.name,
+                    ports=(expected.ports,),
+                    host=host,
                 )
-                open_ = self.beyond(related, new, nfproto)
                 if open_.accepted or open_.unsure:
                     wild = expected.wild(self.gateway)
                     spans = (open_.accepted, open_.unsure)

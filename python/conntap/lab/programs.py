@@ -14,6 +14,12 @@ PACKAGES: Final = {
     "ip": "iproute2",
     "nft": "nftables",
     "conntrack": "conntrack",
+    "iptables-nft": "iptables",
+    "iptables-nft-restore": "iptables",
+    "iptables-nft-save": "iptables",
+    "ip6tables-nft": "iptables",
+    "ip6tables-nft-save": "iptables",
+    "ip6tables-nft-restore": "iptables",
     "tshark": "tshark",
     "ping": "iputils-ping",
 }

@@ -19,8 +19,12 @@ SETS = sorted(path.parent for path in CORPUS.glob("*/expected.toml"))
 TEXTS = {"nft.json": "rules.nft.json"} | {
     name: name for name in ("iptables-save", "ip6tables-save", "sysctl", "parameters", "uname", "modules")
 }
-#: What this nft lists and does not read again: maps of a type without a name.
-NOT_READ_BACK = {"carrier-nat-zones"}
+#: Rule sets that no lab can have, and what is said of them.
+REFUSED = {
+    "carrier-nat-zones": "unqualified type integer",  # nft 1.0.6 lists maps that it does not read again
+    "iptables-half": "COMMIT expected",
+    "iptables-ipset-servers": "Set ftp_servers doesn't exist",
+}
 PORTS = (22, 1023, 1024, 45678)
 
 
@@ -55,8 +59,12 @@ def test_the_kernel_does_what_is_said(folder, need):
         inside_net=(net,) if isinstance(net, str) else net,
     )
     proof = prove(gateway, sides, ports=ports_of(expected))
-    assert bool(proof.refused) == (folder.name in NOT_READ_BACK), proof.refused
-    if proof.refused or expected.get("unsure"):
+    if folder.name in REFUSED:
+        assert REFUSED[folder.name] in proof.refused
+        assert proof.rows == ()
+        return
+    assert proof.refused == ""
+    if expected.get("unsure"):
         return  # nothing is claimed
     for row in proof.rows:
         if any(text.startswith(f"nf_conntrack_{HELPERS[row.helper].module}.") for text in proof.cannot):

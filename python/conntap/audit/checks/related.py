@@ -36,7 +36,7 @@ def severity(view: View) -> Severity:
 
 def protocols(view: View) -> list[int]:
     """Transport protocols with ports that the assigned helpers expect."""
-    found = [e.l4proto for name in view.helpers if name in HELPERS for e in HELPERS[name].expected]
+    found = [expected.l4proto for name in view.helpers for expected in view.expects(name)]
     return [number for number in dict.fromkeys(found) if number in (TCP, UDP)] or [TCP]
 
 
@@ -57,20 +57,10 @@ def inward(
         for l4proto in protocols(view):
             for outside, inside in view.pairs:
                 for host in view.hosts(inside, nfproto):
-                    related, new = (
-                        view.packet(
-                            outside,
-                            inside,
-                            nfproto=nfproto,
-                            l4proto=l4proto,
-                            state=state,
-                            helper=helper if state == "related" else "",
-                            ports=ports,
-                            host=host,
-                        )
-                        for state in ("related", "new")
+                    _, beyond = view.expected(
+                        outside, inside, nfproto=nfproto, l4proto=l4proto, helper=helper, ports=ports, host=host
                     )
-                    yield view.beyond(related, new, nfproto), nfproto, l4proto, outside, inside
+                    yield beyond, nfproto, l4proto, outside, inside
 
 
 def doubt(group: Group) -> str:
@@ -181,7 +171,7 @@ def any_port(view: View) -> Iterator[Finding]:
         one
         for name in view.helpers
         for one in inward(view, name, LOW_PORTS)
-        if name not in HELPERS or any(e.l4proto == one[2] for e in HELPERS[name].expected)
+        if name not in HELPERS or any(e.l4proto == one[2] for e in view.expects(name))
     ]
     for group in by_rule(asked):
         rule = group.step.rule

@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from conntap.lab.errors import LabError, MissingProgramError
+from conntap.lab.prove.automatic import SAID, automatic_of, rules_of
 
 if TYPE_CHECKING:
     from conntap.gateway.state import Gateway
     from conntap.lab.host import Host
 
-__all__ = ["RefusedError", "cannot_prove", "load", "nft_of"]
+__all__ = ["RefusedError", "cannot_prove", "load", "nft_of", "read_back"]
 
 #: Settings of a namespace that change what gets through; module parameters belong to the machine and are never changed.
 SETTINGS: Final = (
@@ -44,9 +45,22 @@ def load(host: Host, gateway: Gateway) -> None:
     for name, program in (("iptables-save", "iptables-nft-restore"), ("ip6tables-save", "ip6tables-nft-restore")):
         if text := gateway.texts.get(name, ""):
             restore(host, [program], text, f"the rules of {name.removesuffix('-save')}")
+    if automatic := automatic_of(gateway):
+        restore(host, ["nft", "-f", "-"], rules_of(automatic), "helpers of nf_conntrack_helper=1")
     for name in SETTINGS:
         if (value := gateway.sysctl(name)) is not None:
             host.sysctl({name.removeprefix("net.").replace(".", "/"): value})
+
+
+def read_back(host: Host, gateway: Gateway) -> Gateway:
+    """The rules that a namespace has now, as its programs tell them."""
+    texts: dict[str, str] = {}
+    if gateway.texts.get("nft.json"):
+        texts["nft.json"] = host.run(["nft", "-j", "list", "ruleset"])
+    for name, program in (("iptables-save", "iptables-nft-save"), ("ip6tables-save", "ip6tables-nft-save")):
+        if gateway.texts.get(name):
+            texts[name] = host.run([program])
+    return type(gateway)(texts)
 
 
 def restore(host: Host, command: list[str], text: str, what: str) -> None:
@@ -110,8 +124,8 @@ def cannot_prove(gateway: Gateway) -> list[str]:
                     f"{module}.{name} is {theirs} there and {ours} here, and belongs to the whole machine: "
                     "what it opens is not shown"
                 )
-    if gateway.sysctl("net.netfilter.nf_conntrack_helper") == "1":
-        found.append("helpers are assigned by port there (nf_conntrack_helper=1), which this kernel does not do")
+    if automatic_of(gateway):
+        found.append(SAID)
     return found
 
 

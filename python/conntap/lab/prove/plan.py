@@ -37,6 +37,8 @@ MAX_FRIENDS: Final = 6
 FEW: Final = 1 << 16
 #: Ports of services end here; a span of so many ports is for sessions; so many spans are tried.
 LOW, WIDE, MAX_WIDE = 1024, 16, 4
+#: Ports that are offered and knocked at in any case lie here.
+USUAL: Final = (40000, 45678)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ def wide_ports(rules: RuleSet) -> list[int]:
         for row in condition.rows
         for value in row[column]
         if not isinstance(value, str) and value.first >= LOW and value.last - value.first >= WIDE
+        # Where usual sessions and knocks lie within there is nothing to look for.
+        and not (value.first <= USUAL[0] and USUAL[1] <= value.last)
     ]
     return list(dict.fromkeys(found))[:MAX_WIDE]
 

@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from conntap.audit.known import HELPERS
+from conntap.lab.prove.automatic import automatic_of
 from conntap.lab.prove.honest import HONEST
-from conntap.lab.prove.load import RefusedError, cannot_prove, load
+from conntap.lab.prove.load import RefusedError, cannot_prove, load, read_back
 from conntap.lab.prove.lured import LURED
 from conntap.lab.prove.model import Cell, Proof, Row
 from conntap.lab.prove.plan import first_address, friends, links, ways, wide_ports
@@ -66,9 +67,11 @@ def prove(
         except RefusedError as error:
             hint = f" ({error.hint})" if error.hint else ""
             return Proof(refused=f"{error}{hint}", cannot=tuple(cannot), seconds=time.monotonic() - began)
+        shown = gateway
         if change is not None:
             change(stage.gateway)
-        with Trace(stage.gateway, gateway) as trace:
+            shown = read_back(stage.gateway, gateway)
+        with Trace(stage.gateway, shown) as trace:
             player = Player(stage, trace, gateway, ports or (*PORTS, *wide_ports(gateway.rules)))
             for nfproto in (4, 6):
                 for way in ways(gateway.rules, sides, nfproto):
@@ -81,6 +84,7 @@ class Player:
 
     def __init__(self, stage: Stage, trace: Trace, gateway: Gateway, ports: Sequence[int]) -> None:
         self.stage, self.trace, self.gateway, self.ports = stage, trace, gateway, ports
+        self.automatic = automatic_of(gateway)
         self.wide = wide_ports(gateway.rules)
         self.assigned = [one for one in assignments(gateway.rules) if one.reachable]
 
@@ -92,7 +96,7 @@ class Player:
             given = [one for one in self.assigned if fits(one, helper, l4proto, way)]
             if way.nfproto not in known.nfprotos or (helpers is not None and helper not in helpers):
                 continue
-            if not given and helpers is None:
+            if not given and helpers is None and (helper, l4proto) not in self.automatic:
                 continue
             port = port_of(given, known.port)
             host = way.host if not given else first_address(given[0].saddrs, way.nfproto, way.host)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Trace", "numbers"]
 
-TABLE: Final = "conntap_proof"
+OWN: Final = "conntap_"
+TABLE: Final = f"{OWN}proof"
 NETLINK_NETFILTER: Final = 12
 SOL_NETLINK, NETLINK_ADD_MEMBERSHIP = 270, 1
 NFNLGRP_NFTRACE: Final = 9
@@ -87,7 +88,7 @@ class Trace:
         family = FAMILIES.get(family_number, str(family_number))
         table, chain = (told.get(one, b"").rstrip(b"\0").decode() for one in (TRACE_TABLE, TRACE_CHAIN))
         kind = int.from_bytes(told.get(TRACE_TYPE, b""))
-        if table == TABLE:
+        if table.startswith(OWN):
             return None
         if kind == TYPE_POLICY:
             word = VERDICTS.get(int.from_bytes(told.get(TRACE_POLICY, b"")), "?")

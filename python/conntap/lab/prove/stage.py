@@ -235,12 +235,12 @@ class Stage:
 
 def near_mac(index: int) -> bytes:
     """Of the gateway's own end."""
-    return bytes.fromhex("020000000100")[:5] + bytes((index + 1,))
+    return bytes.fromhex("02000001") + (index + 1).to_bytes(2)
 
 
 def far_mac(index: int) -> bytes:
     """Of the far end."""
-    return bytes.fromhex("020000000200")[:5] + bytes((index + 1,))
+    return bytes.fromhex("02000002") + (index + 1).to_bytes(2)
 
 
 def _operstate(name: str) -> str:

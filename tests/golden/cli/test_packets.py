@@ -27,9 +27,21 @@ RULESET = {
     "nftables": [
         {"ct helper": {"family": "inet", "table": "t", "name": "f", "type": "ftp", "protocol": "tcp"}},
         {
+            "chain": {
+                "family": "inet",
+                "table": "t",
+                "name": "pre",
+                "type": "filter",
+                "hook": "prerouting",
+                "prio": 0,
+                "policy": "accept",
+            }
+        },
+        {
             "rule": {
                 "family": "inet",
                 "table": "t",
+                "chain": "pre",
                 "handle": 4,
                 "expr": [
                     {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "lan"}},

@@ -21,9 +21,9 @@ from conntap.rules.packet import Asked
 from conntap.rules.spans import intersect
 
 CORPUS = Path(__file__).resolve().parent.parent / "data/rulesets"
-NFT = sorted(CORPUS.glob("*/rules.nft"))
 #: Half of one is refused by the kernel's own programs, too.
-HALF = {"iptables-half"}
+HALF = {"iptables-half", "nft-listing-cut"}
+NFT = sorted(path for path in CORPUS.glob("*/rules.nft") if path.parent.name not in HALF)
 TABLES = sorted(path for path in CORPUS.glob("*/ip*tables-save") if path.parent.name not in HALF)
 VARIANTS = ("nft", "legacy")
 END = "--- end of"

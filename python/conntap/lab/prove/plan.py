@@ -146,9 +146,7 @@ def wide_ports(rules: RuleSet) -> list[int]:
         for condition, column in conditions(rules, "dport")
         for row in condition.rows
         for value in row[column]
-        if not isinstance(value, str)
-        and value.first >= LOW
-        and value.last - value.first >= WIDE
+        if not isinstance(value, str) and value.first >= LOW and value.last - value.first >= WIDE
         # Where usual sessions and knocks lie within there is nothing to look for.
         and not (value.first <= USUAL[0] and USUAL[1] <= value.last)
     ]

@@ -6,7 +6,7 @@ xt_helper.c, xt_multiport.c, xt_tcpudp.c, xt_mark.c, xt_addrtype.c, ipt_rpfilter
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -157,21 +157,32 @@ def _network(text: str, nfproto: int) -> Span:
     Raises:
         ValueError: it is none of this IP version; a mask with holes, a name.
     """
-    if "%" in text:
-        raise ValueError(text)
-    net = ipaddress.IPv4Network(text, strict=False) if nfproto == 4 else ipaddress.IPv6Network(_six(text), strict=False)
-    return Span(int(net.network_address), int(net.broadcast_address))
-
-
-def _six(text: str) -> str:
-    """A mask of IPv6 as a length; as it is where it is none."""
     address, slash, mask = text.partition("/")
-    if ":" not in mask:
-        return text
-    bits = f"{int(ipaddress.IPv6Address(mask)):0128b}"
-    if "01" in bits:
+    bits, kind = (32, socket.AF_INET) if nfproto == 4 else (128, socket.AF_INET6)
+    try:
+        number_of = int.from_bytes(socket.inet_pton(kind, address))
+        if mask.isascii() and mask.isdigit():
+            length = int(mask)
+        else:
+            length = _length(int.from_bytes(socket.inet_pton(kind, mask)), bits) if slash else bits
+    except OSError:
+        raise ValueError(text) from None
+    if length > bits:
         raise ValueError(text)
-    return f"{address}{slash}{bits.count('1')}"
+    rest = (1 << (bits - length)) - 1
+    return Span(number_of & ~rest, number_of | rest)
+
+
+def _length(mask: int, bits: int) -> int:
+    """The length of a prefix that is written as a mask.
+
+    Raises:
+        ValueError: it has holes.
+    """
+    length = mask.bit_count()
+    if mask != ((1 << length) - 1) << (bits - length):
+        raise ValueError("a mask with holes")
+    return length
 
 
 def _addresses(field: str) -> Callable[[Option, int], list[Condition]]:

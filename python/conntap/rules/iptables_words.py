@@ -17,6 +17,7 @@ FOLLOWING: Final = {
     **dict.fromkeys(("--tcp-flags", "-c", "--set-counters"), 2),
     "--match-set": 2,
 }
+BEGINNINGS: Final = ("-", "!")
 #: Long and short names of what every rule can ask and do.
 LONG: Final = {
     "--append": "-A", "--protocol": "-p", "--proto": "-p", "--source": "-s", "--src": "-s",
@@ -96,7 +97,10 @@ def options_of(words: list[str]) -> tuple[list[Option], list[str]]:
             at += 1
         fixed = FOLLOWING.get(word)
         end = at if fixed is None else min(at + fixed, last)
-        while fixed is None and end < last and not begins(words[end]) and not is_not(words[end]):
+        while fixed is None and end < last:
+            following = words[end]
+            if following[:1] in BEGINNINGS and (begins(following) or is_not(following)):
+                break
             end += 1
         options.append(Option(LONG.get(word, word), tuple(words[at:end]), negated))
         negated, at = False, end

@@ -68,14 +68,12 @@ class Sides:
         inside, outside: interfaces.
         how: how each was found, in words.
         networks: interface → its networks, as texts.
-        given: both were told.
     """
 
     inside: tuple[str, ...]
     outside: tuple[str, ...]
     how: tuple[str, ...] = ()
     networks: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
-    given: bool = False
 
     def network(self, interface: str, nfproto: int) -> str:
         """The first network behind an interface, "10.0.0.0/24"; "" where it is not known."""

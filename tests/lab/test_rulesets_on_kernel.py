@@ -5,6 +5,7 @@ What iptables writes as rules of nft is read a second time, as `nft -j` shows it
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -116,3 +117,9 @@ def nothing_is_contradicted(one: RuleSet, other: RuleSet, nfproto: int) -> None:
             mine, its = follow(one, asked), follow(other, asked)
             assert not intersect(mine.accepted, its.dropped), asked
             assert not intersect(mine.dropped, its.accepted), asked
+
+
+def test_every_rule_set_has_its_provenance():
+    told = (CORPUS / "README.md").read_text()
+    names = {path.parent.name for path in CORPUS.glob("*/expected.toml")}
+    assert names == set(re.findall(r"^\| (\S+) \| (?:nft|iptables)", told, re.MULTILINE))

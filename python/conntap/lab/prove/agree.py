@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from conntap.audit.known import HELPERS
+from conntap.lab.prove.model import OWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +49,8 @@ def agree(said: Iterable[Reach], proof: Proof) -> list[Disagreement]:
     known = list(said)
     worst: dict[tuple[Row, str, int, int], Cell] = {}
     for row in proof.rows:
+        if row.way.inside == OWN:
+            continue  # findings on the gateway itself do not say where to knock
         for cell in row.cells:
             if any(text.startswith(f"nf_conntrack_{HELPERS[row.helper].module}.") for text in proof.cannot):
                 continue  # a parameter of the machine decides

@@ -9,7 +9,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from conntap.rules.model import Translate
+from conntap.rules.model import Translate, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +21,8 @@ __all__ = ["STRANGER", "Sides", "find_sides", "names_in_rules"]
 
 #: A stranger's address; of the nets kept for documentation, so that no rule means it by chance (RFC 5737, RFC 3849).
 STRANGER: Final = {4: int(ipaddress.ip_address("203.0.113.99")), 6: int(ipaddress.ip_address("2001:db8:ffff::99"))}
+#: So many jumps are gone back.
+DEPTH: Final = 4
 #: Host number of the inside host that is asked about, within its network.
 HOST: Final = 8
 OUTSIDE_WORDS: Final = (
@@ -66,14 +68,12 @@ class Sides:
         inside, outside: interfaces.
         how: how each was found, in words.
         networks: interface → its networks, as texts.
-        given: both were told.
     """
 
     inside: tuple[str, ...]
     outside: tuple[str, ...]
     how: tuple[str, ...] = ()
     networks: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
-    given: bool = False
 
     def network(self, interface: str, nfproto: int) -> str:
         """The first network behind an interface, "10.0.0.0/24"; "" where it is not known."""
@@ -200,12 +200,27 @@ def concrete(name: str) -> str:
 
 
 def translated(rules: RuleSet) -> list[str]:
-    """Interfaces at which a rule translates sources."""
+    """Interfaces at which a rule translates sources: those it names, or those of the jumps that lead to it."""
     found: list[str] = []
-    for rule in all_rules(rules):
-        if any(isinstance(one, Translate) and one.kind in ("snat", "masquerade") for one in rule.statements):
-            found += [concrete(name) for name in words(rule, "oifname")]
+    for key, chain in rules.chains.items():
+        for rule in chain.rules:
+            if any(isinstance(one, Translate) and one.kind in ("snat", "masquerade") for one in rule.statements):
+                found += [concrete(name) for name in words(rule, "oifname") or leading(rules, key, 0)]
     return list(dict.fromkeys(found))
+
+
+def leading(rules: RuleSet, key: tuple[str, str, str, str], depth: int) -> list[str]:
+    """Interfaces that jumps to a chain ask for."""
+    if depth > DEPTH:
+        return []
+    found: list[str] = []
+    for caller, chain in rules.chains.items():
+        if caller[:3] != key[:3]:
+            continue
+        for rule in chain.rules:
+            if any(isinstance(one, Verdict) and one.chain == key[3] for one in rule.statements):
+                found += words(rule, "oifname") or leading(rules, caller, depth + 1)
+    return found
 
 
 def networks_in_rules(rules: RuleSet) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -79,7 +79,6 @@ class View:
 
     gateway: Gateway
     sides: Sides
-    answers: dict[Asked, Answer] = field(default_factory=dict["Asked", "Answer"])
 
     def ask(self, asked: Asked) -> Answer:
         """Follow a packet through the rules."""

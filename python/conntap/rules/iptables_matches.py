@@ -26,6 +26,8 @@ BASIC: Final = {"-p", "-s", "-d", "-i", "-o", "-f"}
 CHANCES: Final = {
     *("limit", "hashlimit", "recent", "statistic", "quota", "time", "connlimit", "connbytes", "cpu", "rateest", "nth"),
     *("random", "quota2", "fuzzy", "cluster"),
+    # What the sender writes into the header as it likes:
+    *("rt", "hl", "ttl", "dscp", "tos", "ecn", "frag", "hbh", "dst", "ipv6header"),
 }
 #: Every packet fits.
 NEUTRAL: Final = {"comment"}

@@ -116,7 +116,7 @@ def test_what_every_packet_fits_is_no_condition(line):
     "line",
     ["-m limit --limit 3/min", "-m hashlimit --hashlimit-upto 1/sec --hashlimit-name x", "-m quota --quota 100",
      "-m statistic --mode random --probability 0.5", "-m time --timestart 08:00", "-m connlimit --connlimit-above 4",
-     "-m recent --update --seconds 60 --name x"],
+     "-m recent --update --seconds 60 --name x", "-m rt --rt-type 0", "-m hl --hl-eq 255"],
 )  # fmt: skip
 def test_chance(line):
     [one] = conditions(line)

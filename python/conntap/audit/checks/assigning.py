@@ -225,8 +225,8 @@ def by_port(view: View) -> Iterator[Finding]:
         else f"{listed(names) or 'any helper that is loaded'} reads every connection to its port, in every "
         "direction, and no rule says so",
         Fix(
-            nft='add ct helper inet filter ftp { type "ftp" protocol tcp; }\n# and a rule for each helper that '
-            "you need: ct helper set",
+            nft="# and a rule with `ct helper set` for each helper that you need\n"
+            'add ct helper inet filter ftp { type "ftp" protocol tcp; }',
             iptables="iptables -t raw -A PREROUTING -p tcp --dport 21 -d SERVER -j CT --helper ftp",
             other=f"sysctl -w {AUTOMATIC}=0",
         ),

@@ -85,3 +85,12 @@ def test_parameters_of_the_machine_are_left_alone_and_named():
     assert said.startswith(f"nf_conntrack_sip.sip_direct_media is {theirs} there and {ours} here")
     with open(path, encoding="ascii") as file:
         assert file.read().strip() == ours
+
+
+def test_many_interfaces_are_all_there():
+    """Names of rules that are no side are wires, too: the rules load, and what is true of the sides stays true."""
+    many = "".join(f'iifname "vlan{number}" counter drop\n' for number in range(60))
+    gateway = gateway_of(rules(f"{many}{EVERYTHING}", helpers=HELPERS[:1]))
+    proof = prove(gateway, sides_of(gateway))
+    assert proof.refused == ""
+    assert [row.outcome("server", low=True) for row in proof.rows] == ["open", "open"]

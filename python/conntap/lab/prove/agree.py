@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from conntap.audit.known import HELPERS
+from conntap.lab.prove.model import OWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,6 +54,8 @@ def agree(said: Iterable[Reach], proof: Proof) -> list[Disagreement]:
     overheard = {row for row in proof.rows for cell in row.cells if (cell.kind, cell.outcome) == ("overheard", "open")}
     worst: dict[tuple[Row, str, int, int], Cell] = {}
     for row in proof.rows:
+        if row.way.inside == OWN:
+            continue  # findings on the gateway itself do not say where to knock
         for cell in row.cells:
             if any(text.startswith(f"nf_conntrack_{HELPERS[row.helper].module}.") for text in proof.cannot):
                 continue  # a parameter of the machine decides

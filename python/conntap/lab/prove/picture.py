@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conntap.lab.prove.model import Cell, Proof, Row, Who
+    from conntap.lab.prove.model import Cell, Proof, Row, Step, Who
 
 __all__ = ["picture"]
 
@@ -33,8 +33,7 @@ def picture(proof: Proof) -> list[str]:
             if (row.way.outside, row.way.inside, row.way.nfproto) == (outside, inside, nfproto)
         ]
         lines += [f"from {outside} to {inside}, IPv{nfproto}", *matrix(rows), ""]
-    for row, cell in proof.open:
-        lines += [*how(row, cell)]
+    lines += how(proof)
     if not proof.rows:
         lines.append("no helper is assigned to connections from the inside: there is nothing to play")
     lines += [f"not shown: {text}" for text in proof.cannot]
@@ -61,12 +60,22 @@ def honest(row: Row) -> str:
     return "fails" if len(failing) == len(cells) else f"works, not: {', '.join(failing)}"
 
 
-def how(row: Row, cell: Cell) -> Iterator[str]:
-    """A knock that arrived: by what, and by which rules."""
-    caller = row.way.server if cell.who == "server" else row.way.third
-    kind = "tcp" if cell.l4proto == 6 else "udp"
-    yield f"{caller} reached {row.way.host} {kind}/{cell.port}: {cell.session} ({cell.expectation})"
-    for step in cell.trace:
-        if (step.verdict, step.text) == ("accept", "policy") and step is not cell.trace[-1]:
-            continue
-        yield f"    {step.where}: {step.verdict}{f'    {step.text}' if step.text else ''}"
+def how(proof: Proof) -> Iterator[str]:
+    """The knocks that arrived: by what, and by which rules; those that differ in nothing but the port together."""
+    alike: dict[tuple[Row, Who, str, tuple[Step, ...]], list[Cell]] = {}
+    for row, cell in proof.open:
+        alike.setdefault((row, cell.who, cell.session, deciding(cell)), []).append(cell)
+    for (row, who, session, steps), cells in alike.items():
+        caller = row.way.server if who == "server" else row.way.third
+        kind = "tcp" if cells[0].l4proto == 6 else "udp"
+        ports = ", ".join(f"{kind}/{port}" for port in sorted({cell.port for cell in cells}))
+        yield f"{caller} reached {row.way.host} {ports}: {session} ({cells[0].expectation})"
+        for step in steps:
+            yield f"    {step.where}: {step.verdict}{f'    {step.text}' if step.text else ''}"
+
+
+def deciding(cell: Cell) -> tuple[Step, ...]:
+    """The rules that said something; a policy that accepts only where nothing else decided last."""
+    return tuple(
+        step for step in cell.trace if (step.verdict, step.text) != ("accept", "policy") or step is cell.trace[-1]
+    )

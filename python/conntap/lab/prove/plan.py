@@ -29,7 +29,7 @@ LURES: Final = {
     6: ("2001:db8:ffff::66", "2001:db8:eeee::66", "2001:db8:dddd::66"),
 }
 #: The gateway's own, where nothing is known: of a range for benchmarks (RFC 2544), which rules hardly name.
-OWN: Final = {4: "198.18.{}.1/24", 6: "2001:db8:c0de:{:x}::1/64"}
+OWN: Final = {4: "198.18.0.0/15", 6: "2001:db8:c0de::/48"}
 _NAME: Final = re.compile(r"[^\s/:]{1,15}\Z")
 #: So many servers that rules name are tried for an honest one.
 MAX_FRIENDS: Final = 6
@@ -74,7 +74,9 @@ def own_address(name: str, sides: Sides, nfproto: int, number: int) -> str:
         bits = 24 if nfproto == 4 else 64
         network = ipaddress.ip_network((sides.host(name, nfproto), bits), strict=False)
         return f"{network.network_address + 1}/{bits}"
-    return OWN[nfproto].format(number)
+    network, bits = ipaddress.ip_network(OWN[nfproto]), 24 if nfproto == 4 else 64
+    step = 1 << network.max_prefixlen - bits
+    return f"{network[number % (network.num_addresses // step) * step + 1]}/{bits}"
 
 
 def devices(text: str) -> list[str]:
@@ -146,7 +148,9 @@ def wide_ports(rules: RuleSet) -> list[int]:
         for condition, column in conditions(rules, "dport")
         for row in condition.rows
         for value in row[column]
-        if not isinstance(value, str) and value.first >= LOW and value.last - value.first >= WIDE
+        if not isinstance(value, str)
+        and value.first >= LOW
+        and value.last - value.first >= WIDE
         # Where usual sessions and knocks lie within there is nothing to look for.
         and not (value.first <= USUAL[0] and USUAL[1] <= value.last)
     ]

@@ -135,6 +135,10 @@ class Stage:
         source = KNOCKER if knock else far_mac(index)
         kind = ETH_P_IPV6 if packet[0] >> 4 == 6 else ETH_P_IP
         self._senders[wire].send(near_mac(index) + source + struct.pack("!H", kind) + packet)
+        return self.collect()
+
+    def collect(self) -> list[tuple[str, bytes]]:
+        """All that came out since the last call, what is under way included."""
         self._barrier()
         self._barrier()
         return self._receive()
@@ -235,12 +239,12 @@ class Stage:
 
 def near_mac(index: int) -> bytes:
     """Of the gateway's own end."""
-    return bytes.fromhex("020000000100")[:5] + bytes((index + 1,))
+    return bytes.fromhex("02000001") + (index + 1).to_bytes(2)
 
 
 def far_mac(index: int) -> bytes:
     """Of the far end."""
-    return bytes.fromhex("020000000200")[:5] + bytes((index + 1,))
+    return bytes.fromhex("02000002") + (index + 1).to_bytes(2)
 
 
 def _operstate(name: str) -> str:

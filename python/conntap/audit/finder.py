@@ -88,7 +88,7 @@ def key_of(rule: Rule | None, *more: str, chain: str = "") -> str:
 
 
 def reaches(openings: Iterable[Opening]) -> tuple[Reach, ...]:
-    """What a proof can knock at."""
+    """What a proof can knock at: by a stranger whom a host inside was made to contact; known servers are none."""
     found = (
         Reach(
             one.helper.name,
@@ -100,6 +100,6 @@ def reaches(openings: Iterable[Opening]) -> tuple[Reach, ...]:
             "stranger" if one.wild else "server",
         )
         for one in openings
-        if one.ports and one.expected.l4proto in (6, 17)
+        if one.ports and one.expected.l4proto in (6, 17) and (one.wild or not one.assignment.servers)
     )
     return tuple(dict.fromkeys(found))

@@ -6,7 +6,8 @@ xt_helper.c, xt_multiport.c, xt_tcpudp.c, xt_mark.c, xt_addrtype.c, ipt_rpfilter
 
 from __future__ import annotations
 
-import ipaddress
+import socket
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from conntap.rules.model import ANY_PORT, Condition, Span
@@ -55,17 +56,23 @@ PACKETS: Final = {"unicast", "broadcast", "multicast", "host"}
 TRANSPORTS: Final = {**PROTOCOLS, "ipv6-icmp": 58, "icmp6": 58, "ospfigp": 89, "ip-encap": 4}
 
 
-def asked(match: str, options: list[Option], nfproto: int) -> list[Condition]:
+def asked(match: str, options: list[Option], nfproto: int) -> tuple[Condition, ...]:
+    """The conditions of one match, made once for all rules that ask the same; see `_asked`."""
+    return _asked(match, tuple(options), nfproto)
+
+
+@lru_cache(maxsize=4096)
+def _asked(match: str, options: tuple[Option, ...], nfproto: int) -> tuple[Condition, ...]:
     """The conditions of one match (`-m conntrack --ctstate …`) with its options; "" of those without `-m`."""
-    if match in NEUTRAL or (match == "recent" and [str(one) for one in options[:1]] == ["--set"]):
-        return []  # `recent --set` notes the address and fits
+    if match in NEUTRAL or (match == "recent" and options and str(options[0]) == "--set"):
+        return ()  # `recent --set` notes the address and fits
     text = " ".join((*(("-m", match) if match else ()), *(str(one) for one in options)))
     if match in CHANCES:
-        return [Condition((), chance=True, text=text)]
+        return (Condition((), chance=True, text=text),)
     if match == "set":
-        return [Condition((), negated=any(one.negated for one in options), grows=True, text=text)]
+        return (Condition((), negated=any(one.negated for one in options), grows=True, text=text),)
     if match == "rpfilter":
-        return _reverse_path(options, text)
+        return (_reverse_path(options, text),)
     found: list[Condition] = []
     for option in options:
         how = MATCHES.get(match, {}).get(option.name)
@@ -80,7 +87,7 @@ def asked(match: str, options: list[Option], nfproto: int) -> list[Condition]:
             found.append(unread(f"-m {match} {option}" if match else str(option)))
     if not options and match not in MATCHES:
         found.append(unread(text))
-    return found
+    return tuple(found)
 
 
 def owns(match: str, option: str) -> bool:
@@ -150,21 +157,32 @@ def _network(text: str, nfproto: int) -> Span:
     Raises:
         ValueError: it is none of this IP version; a mask with holes, a name.
     """
-    if "%" in text:
-        raise ValueError(text)
-    net = ipaddress.IPv4Network(text, strict=False) if nfproto == 4 else ipaddress.IPv6Network(_six(text), strict=False)
-    return Span(int(net.network_address), int(net.broadcast_address))
-
-
-def _six(text: str) -> str:
-    """A mask of IPv6 as a length; as it is where it is none."""
     address, slash, mask = text.partition("/")
-    if ":" not in mask:
-        return text
-    bits = f"{int(ipaddress.IPv6Address(mask)):0128b}"
-    if "01" in bits:
+    bits, kind = (32, socket.AF_INET) if nfproto == 4 else (128, socket.AF_INET6)
+    try:
+        number_of = int.from_bytes(socket.inet_pton(kind, address))
+        if mask.isascii() and mask.isdigit():
+            length = int(mask)
+        else:
+            length = _length(int.from_bytes(socket.inet_pton(kind, mask)), bits) if slash else bits
+    except OSError:
+        raise ValueError(text) from None
+    if length > bits:
         raise ValueError(text)
-    return f"{address}{slash}{bits.count('1')}"
+    rest = (1 << (bits - length)) - 1
+    return Span(number_of & ~rest, number_of | rest)
+
+
+def _length(mask: int, bits: int) -> int:
+    """The length of a prefix that is written as a mask.
+
+    Raises:
+        ValueError: it has holes.
+    """
+    length = mask.bit_count()
+    if mask != ((1 << length) - 1) << (bits - length):
+        raise ValueError("a mask with holes")
+    return length
 
 
 def _addresses(field: str) -> Callable[[Option, int], list[Condition]]:
@@ -328,11 +346,11 @@ def _packet_type(option: Option, _nfproto: int) -> list[Condition]:
     return _condition("pkttype", (word,), option)
 
 
-def _reverse_path(options: list[Option], text: str) -> list[Condition]:
+def _reverse_path(options: tuple[Option, ...], text: str) -> Condition:
     names = {option.name for option in options if not option.values and not option.negated}
     if len(names) != len(options) or names - {"--invert", "--loose", "--validmark", "--accept-local"}:
-        return [unread(text)]
-    return [Condition(("fib_saddr_oif",), ((("exists",),),), "--invert" in names, text=text)]
+        return unread(text)
+    return Condition(("fib_saddr_oif",), ((("exists",),),), "--invert" in names, text=text)
 
 
 _SPORT, _DPORT = _port("sport"), _port("dport")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Option", "Word", "options_of", "words_of"]
+__all__ = ["Option", "Quoted", "options_of", "words_of"]
 
 #: So many words follow, whatever they look like; of all others those that begin no option.
 FOLLOWING: Final = {
@@ -17,6 +17,7 @@ FOLLOWING: Final = {
     **dict.fromkeys(("--tcp-flags", "-c", "--set-counters"), 2),
     "--match-set": 2,
 }
+BEGINNINGS: Final = ("-", "!")
 #: Long and short names of what every rule can ask and do.
 LONG: Final = {
     "--append": "-A", "--protocol": "-p", "--proto": "-p", "--source": "-s", "--src": "-s",
@@ -26,12 +27,10 @@ LONG: Final = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word; in quotes it begins no option."""
+class Quoted(str):
+    """A word in quotes: it begins no option."""
 
-    text: str
-    quoted: bool = False
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +45,15 @@ class Option:
         return " ".join(("!", self.name, *self.values) if self.negated else (self.name, *self.values))
 
 
-def words_of(line: str) -> list[Word]:
-    """The words of a line.
+def words_of(line: str) -> list[str]:
+    """The words of a line; those in quotes are `Quoted`.
 
     Raises:
         ValueError: a quote is not closed.
     """
-    found: list[Word] = []
+    if '"' not in line:
+        return line.split()
+    found: list[str] = []
     now: list[str] = []
     inside = quoted = False
     letters = iter(line)
@@ -63,57 +64,58 @@ def words_of(line: str) -> list[Word]:
             inside, quoted = not inside, True
         elif letter.isspace() and not inside:
             if now or quoted:
-                found.append(Word("".join(now), quoted))
+                found.append(Quoted("".join(now)) if quoted else "".join(now))
             now, quoted = [], False
         else:
             now.append(letter)
     if inside:
         raise ValueError("a quote is not closed")
     if now or quoted:
-        found.append(Word("".join(now), quoted))
+        found.append(Quoted("".join(now)) if quoted else "".join(now))
     return found
 
 
-def options_of(words: list[Word]) -> tuple[list[Option], list[str]]:
+def options_of(words: list[str]) -> tuple[list[Option], list[str]]:
     """The options of a rule, and words that belong to none."""
     options: list[Option] = []
     stray: list[str] = []
     negated = False
     at = 0
-    while at < len(words):
+    last = len(words)
+    while at < last:
         word = words[at]
         at += 1
-        if word.text == "!" and not word.quoted:
+        if is_not(word):
             negated = not negated
             continue
         if not begins(word):
-            stray.append(word.text)
+            stray.append(str(word))
             continue
         # Old programs write the `!` behind the option.
-        if at < len(words) and words[at] == Word("!") and at + 1 < len(words) and not begins(words[at + 1]):
+        if at + 1 < last and is_not(words[at]) and not begins(words[at + 1]):
             negated = not negated
             at += 1
-        fixed = FOLLOWING.get(word.text)
-        end = at
-        while end < len(words) and (end - at < fixed if fixed is not None else not ends(words[end])):
+        fixed = FOLLOWING.get(word)
+        end = at if fixed is None else min(at + fixed, last)
+        while fixed is None and end < last:
+            following = words[end]
+            if following[:1] in BEGINNINGS and (begins(following) or is_not(following)):
+                break
             end += 1
-        values = tuple(value.text for value in words[at:end])
-        options.append(Option(LONG.get(word.text, word.text), values, negated))
+        options.append(Option(LONG.get(word, word), tuple(words[at:end]), negated))
         negated, at = False, end
     if negated:
         stray.append("!")
     return options, stray
 
 
-def begins(word: Word) -> bool:
+def begins(word: str) -> bool:
     """An option begins here. A number is none: `-1`."""
-    return not word.quoted and len(word.text) > 1 and word.text[0] == "-" and not _number(word.text)
+    if word[:1] != "-" or len(word) == 1 or isinstance(word, Quoted):
+        return False
+    return not word[1:].isdigit() or word in ("-4", "-6")
 
 
-def _number(text: str) -> bool:
-    return text[1:].isdigit() and text not in ("-4", "-6")
-
-
-def ends(word: Word) -> bool:
-    """The words of an option end before this one."""
-    return begins(word) or word == Word("!")
+def is_not(word: str) -> bool:
+    """The `!` that turns an option round."""
+    return word == "!" and not isinstance(word, Quoted)

@@ -14,7 +14,7 @@ ONE = 0x0A000001
 
 def statements(line: str, nfproto: int = 4):
     target, *words = words_of(line)
-    return done(target.text, options_of(words)[0], 6, nfproto)
+    return done(target, options_of(words)[0], 6, nfproto)
 
 
 @pytest.mark.parametrize(

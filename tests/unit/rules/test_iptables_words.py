@@ -25,7 +25,7 @@ class TestWords:
         ],
     )
     def test_quotes_hold_words_together(self, line, words):
-        assert [word.text for word in words_of(line)] == words
+        assert words_of(line) == words
 
     def test_an_open_quote_is_told(self):
         with pytest.raises(ValueError, match="not closed"):

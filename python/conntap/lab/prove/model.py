@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-__all__ = ["Cell", "Kind", "Outcome", "Proof", "Row", "Step", "Way", "Who"]
+__all__ = ["OWN", "Cell", "Kind", "Outcome", "Proof", "Row", "Step", "Way", "Who"]
 
 Who: TypeAlias = Literal["friend", "server", "third"]
 """`friend`: the honest server of an honest session. `server`: the inside host was lured to it. `third`: nobody."""
@@ -15,6 +15,9 @@ Outcome: TypeAlias = Literal["works", "fails", "open", "closed", "anyway"]
 
 
 Kind: TypeAlias = Literal["session", "overheard", "lured", "child"]
+
+#: Stands for an inside interface and host where the gateway itself is meant.
+OWN: Final = "the gateway itself"
 
 #: Worst first.
 ORDER: Final[tuple[Outcome, ...]] = ("open", "anyway", "closed", "works", "fails")

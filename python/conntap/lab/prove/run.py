@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from conntap.audit.known import HELPERS
+from conntap.lab.prove import own
 from conntap.lab.prove.automatic import automatic_of
 from conntap.lab.prove.honest import HONEST
 from conntap.lab.prove.load import RefusedError, cannot_prove, load, read_back
@@ -76,6 +77,8 @@ def prove(
             for nfproto in (4, 6):
                 for way in ways(gateway.rules, sides, nfproto):
                     rows += player.rows(way, helpers)
+                    if way.inside == sides.inside[0]:
+                        rows += player.own_rows(way, helpers)
     return Proof(tuple(rows), "", tuple(cannot), time.monotonic() - began)
 
 
@@ -101,6 +104,15 @@ class Player:
             port = port_of(given, known.port)
             host = way.host if not given else first_address(given[0].saddrs, way.nfproto, way.host)
             yield self.row(replace(way, host=host), helper, l4proto, port, given)
+
+    def own_rows(self, way: Way, helpers: Collection[str] | None) -> Iterator[Row]:
+        """The rows of the gateway's own connections, where rules give them a helper."""
+        for helper in own.PLAYED:
+            given = [one for one in self.assigned if of_gateway(one, helper, way)]
+            if given and way.nfproto in HELPERS[helper].nfprotos and (helpers is None or helper in helpers):
+                server = first_address(given[0].daddrs, way.nfproto, way.server)
+                port = port_of(given, HELPERS[helper].port)
+                yield own.rows(self.stage, self.trace, replace(way, server=server), helper, port, self.ports)
 
     def row(self, way: Way, helper: str, l4proto: int, port: int, given: list[Assigned]) -> Row:
         """One helper: the first honest server that is reached, then the strangers."""
@@ -199,6 +211,11 @@ def fits(one: Assigned, helper: str, l4proto: int, way: Way) -> bool:
         and one.nfproto in (0, way.nfproto)
         and (one.iifnames is None or any(fnmatchcase(way.inside, name) for name in one.iifnames))
     )
+
+
+def of_gateway(one: Assigned, helper: str, way: Way) -> bool:
+    """The assignment is for such connections that the gateway itself begins."""
+    return one.hook == "output" and one.helper == helper and one.l4proto in (0, 6) and one.nfproto in (0, way.nfproto)
 
 
 def port_of(given: list[Assigned], usual: int) -> int:

@@ -135,6 +135,10 @@ class Stage:
         source = KNOCKER if knock else far_mac(index)
         kind = ETH_P_IPV6 if packet[0] >> 4 == 6 else ETH_P_IP
         self._senders[wire].send(near_mac(index) + source + struct.pack("!H", kind) + packet)
+        return self.collect()
+
+    def collect(self) -> list[tuple[str, bytes]]:
+        """All that came out since the last call, what is under way included."""
         self._barrier()
         self._barrier()
         return self._receive()

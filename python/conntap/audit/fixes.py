@@ -125,6 +125,8 @@ def as_nft(step: Step, hook: str, more: list[str], view: View) -> str:
     if "related" not in rule.place.text.lower():
         return lines(*(f"insert {head} position {handle} {text}" for text in [*more, REFUSED]))
     old = without_related(rule.place.text)
+    # Nothing behind them decides on RELATED any more: a rule on translated destinations would let it in all the same.
+    more = [*more, REFUSED]
     if "related" in old.lower():
         # It was for RELATED alone: the narrow ones take its place.
         old, more = more[0], more[1:]
@@ -155,6 +157,13 @@ def as_iptables(step: Step, hook: str, more: list[str], view: View) -> str:
     if "related" not in rule.place.text.lower():
         return lines(*(f"{inserted} {number + at} {text}" for at, text in enumerate([*more, DROPPED])))
     old = re.sub(r"^\s*-A \S+ ", "", without_related(rule.place.text))
+    more = [*more, DROPPED]
+    if re.search(r"--ctstate \S*\bDNAT\b", old):
+        # What an expectation translates is DNAT, too: the narrow ones go before.
+        return lines(
+            f"{program}{table} -R {chain} {number} {old}",
+            *(f"{inserted} {number + at} {text}" for at, text in enumerate(more)),
+        )
     if "related" in old.lower():
         old, more = more[0], more[1:]
     return lines(

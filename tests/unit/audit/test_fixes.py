@@ -49,4 +49,5 @@ def test_iptables_is_told_by_the_number_of_the_rule():
         "iptables -I FORWARD 3 -p icmp -m conntrack --ctstate RELATED -j ACCEPT",
         "iptables -I FORWARD 4 -i wan -o lan -p tcp --dport 1024:65535 " + HELPED,
         "iptables -I FORWARD 5 -i lan -o wan -p tcp --dport 1024:65535 " + HELPED,
+        "iptables -I FORWARD 6 -m conntrack --ctstate RELATED -j DROP",
     ]

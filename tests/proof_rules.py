@@ -21,6 +21,31 @@ HELPERS = (
     ("sane", "tcp", 6566),
     ("pptp", "tcp", 1723),
 )
+#: FTP and IRC for any server; RELATED of IRC alone.
+IPTABLES = """\
+*raw
+:PREROUTING ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+-A PREROUTING -i lan -p tcp -m tcp --dport 6667 -j CT --helper irc
+-A PREROUTING -i lan -p tcp -m tcp --dport 21 -j CT --helper ftp
+COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+-A POSTROUTING -o wan -j MASQUERADE
+COMMIT
+*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT
+-A FORWARD -m conntrack --ctstate RELATED -m helper --helper irc -j ACCEPT
+-A FORWARD -i lan -o wan -j ACCEPT
+COMMIT
+"""
+
 NAT = 'table ip nat { chain post { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }; }'
 EVERYTHING = "ct state related accept"
 ERRORS = "ct state related meta l4proto { icmp, icmpv6 } accept"

@@ -9,31 +9,7 @@ import pytest
 from conntap.gateway.state import Gateway
 from conntap.lab.prove import prove
 from conntap.lab.prove.picture import picture
-from proof_rules import EVERYTHING, HELPERS, gateway_of, rules, sides_of
-
-IPTABLES = """\
-*raw
-:PREROUTING ACCEPT [0:0]
-:OUTPUT ACCEPT [0:0]
--A PREROUTING -i lan -p tcp -m tcp --dport 6667 -j CT --helper irc
--A PREROUTING -i lan -p tcp -m tcp --dport 21 -j CT --helper ftp
-COMMIT
-*nat
-:PREROUTING ACCEPT [0:0]
-:INPUT ACCEPT [0:0]
-:OUTPUT ACCEPT [0:0]
-:POSTROUTING ACCEPT [0:0]
--A POSTROUTING -o wan -j MASQUERADE
-COMMIT
-*filter
-:INPUT DROP [0:0]
-:FORWARD DROP [0:0]
-:OUTPUT ACCEPT [0:0]
--A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT
--A FORWARD -m conntrack --ctstate RELATED -m helper --helper irc -j ACCEPT
--A FORWARD -i lan -o wan -j ACCEPT
-COMMIT
-"""
+from proof_rules import EVERYTHING, HELPERS, IPTABLES, gateway_of, rules, sides_of
 
 
 def test_rules_of_iptables(need):

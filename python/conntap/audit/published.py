@@ -1,4 +1,4 @@
-"""DNAT: ports of hosts inside that rules publish, for whoever begins a connection reaches those anyway."""
+"""Translation: ports of hosts inside that rules publish by DNAT, and hosts that they hide behind an address."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from conntap.rules.model import Rule, RuleSet
     from conntap.rules.spans import Spans
 
-__all__ = ["dnats", "published"]
+__all__ = ["dnats", "hiding", "published"]
 
 ALL: Final = (Span(0, 65535),)
+#: The last address of IPv4.
+LAST_4: Final = (1 << 32) - 1
 
 
 def published(rules: RuleSet, host: int) -> Spans:
@@ -35,6 +37,39 @@ def dnats(rules: RuleSet) -> Iterator[tuple[Spans, Span | None]]:
     """Of each rule of DNAT the ports for which it asks, all where it does not, and the new ones; None: the same."""
     for rule, one in translations(rules):
         yield union(asked_ports(rule)) or ALL, one.ports
+
+
+def hiding(rules: RuleSet) -> frozenset[int]:
+    """IP versions of which sources are translated.
+
+    A chain of both families that is jumped to may be for IPv4 alone: then IPv6 counts only where the rule says so.
+    """
+    found: set[int] = set()
+    for chain in rules.chains.values():
+        for rule in chain.rules:
+            if any(isinstance(one, Translate) and one.kind in ("snat", "masquerade") for one in rule.statements):
+                said = versions(rule)
+                match chain.place.family:
+                    case "ip":
+                        found.add(4)
+                    case "ip6":
+                        found.add(6)
+                    case _:
+                        found |= said or ({4, 6} if chain.hook else {4})
+    return frozenset(found)
+
+
+def versions(rule: Rule) -> set[int]:
+    """The IP versions that a rule speaks of; none: it does not."""
+    addresses = [one.addr for one in rule.statements if isinstance(one, Translate)]
+    for one in rule.conditions:
+        for at, field in enumerate(one.fields):
+            values = [value for row in one.rows for value in row[at]]
+            if field == "nfproto" and not one.negated:
+                return {value.first for value in values if isinstance(value, Span)}
+            if field in ("saddr", "daddr"):
+                addresses.append(tuple(values))
+    return {6 if value.last > LAST_4 else 4 for some in addresses for value in some if isinstance(value, Span)}
 
 
 def translations(rules: RuleSet) -> Iterator[tuple[Rule, Translate]]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from conntap.audit.assigned import Assignment, assignments_of
 from conntap.audit.known import HELPERS
-from conntap.audit.published import dnats, published
+from conntap.audit.published import dnats, hiding, published
 from conntap.audit.sides import STRANGER, words
 from conntap.rules.follow import follow
-from conntap.rules.model import Span, Translate
+from conntap.rules.model import Span
 from conntap.rules.packet import Asked
 from conntap.rules.spans import intersect, union
 
@@ -114,15 +114,14 @@ class View:
         return tuple(self.sides.pairs())[:PAIRS]
 
     @cached_property
+    def hiding(self) -> frozenset[int]:
+        """IP versions whose sources are translated somewhere: a stranger cannot address hosts inside."""
+        return hiding(self.gateway.rules)
+
+    @property
     def nat(self) -> bool:
-        """Sources of IPv4 are translated somewhere: a stranger cannot address hosts inside."""
-        return any(
-            isinstance(one, Translate) and one.kind in ("snat", "masquerade")
-            for chain in self.gateway.rules.chains.values()
-            if chain.place.family in ("ip", "inet")
-            for rule in chain.rules
-            for one in rule.statements
-        )
+        """Sources of IPv4 are translated somewhere."""
+        return 4 in self.hiding
 
     def translated(self, ports: tuple[Span, ...]) -> tuple[Span, ...]:
         """The ports to which DNAT leads connections that have one of these, before it or behind it."""
@@ -186,7 +185,7 @@ class View:
         status: set[str] = set()
         if state == "related":
             status.add("expected")
-            if self.nat and nfproto == 4 and hook != "input":
+            if nfproto in self.hiding and hook != "input":
                 status.add("dnat")  # the kernel translates it to the host that announced it
         if forwarded:
             status.add("dnat")
@@ -196,23 +195,44 @@ class View:
             "fib_daddr_type": "local" if hook == "input" else "unicast",
             "fib_saddr_oif": "exists",
         }
-        return self.ask(
-            Asked(
-                hook="input" if hook == "input" else "forward",
-                nfproto=nfproto,
-                iifname=iif,
-                oifname=oif,
-                saddr=saddr,
-                daddr=daddr,
-                l4proto=l4proto,
-                sport=40000,
-                dports=ports,
-                ct_state=state,
-                ct_helper=helper,
-                ct_status=frozenset(status),
-                more=more,
-            )
+        asked = Asked(
+            hook="input" if hook == "input" else "forward",
+            nfproto=nfproto,
+            iifname=iif,
+            oifname=oif,
+            saddr=saddr,
+            daddr=daddr,
+            l4proto=l4proto,
+            sport=40000,
+            dports=ports,
+            ct_state=state,
+            ct_helper=helper,
+            ct_status=frozenset(status),
+            more=more,
         )
+        return self.arriving(asked, self.ask(asked))
+
+    def arriving(self, asked: Asked, answer: Answer) -> Answer:
+        """The answer without what prerouting drops for certain; where that is not certain it is taken to arrive."""
+        if not (answer.accepted or answer.unsure) or not self.early[asked.nfproto]:
+            return answer
+        translated = "dnat" in asked.ct_status  # later than most chains of prerouting, which see another destination
+        before = replace(asked, hook="prerouting", oifname=None, daddr=None if translated else asked.daddr)
+        gone = self.ask(before).dropped
+        if not gone:
+            return answer
+        return replace(
+            answer,
+            accepted=less(answer.accepted, gone),
+            dropped=union((*answer.dropped, *intersect(gone, asked.dports))),
+            unsure=less(answer.unsure, gone),
+        )
+
+    @cached_property
+    def early(self) -> dict[int, bool]:
+        """By IP version, whether prerouting has chains that may drop."""
+        rules = self.gateway.rules
+        return {nf: any(chain.kind != "nat" for chain in rules.base("prerouting", nf)) for nf in (4, 6)}
 
     def expected(
         self,
@@ -233,7 +253,7 @@ class View:
         """
         ask = partial(self.packet, outside, inside, nfproto=nfproto, l4proto=l4proto, ports=ports, host=host)
         related, new = ask(state="related", helper=helper), ask(state="new")
-        hidden = self.nat and nfproto == 4 and not new.dropped and not new.unsure
+        hidden = nfproto in self.hiding and not new.dropped and not new.unsure
         taken = () if hidden else new.accepted
         if public := published(self.gateway.rules, host):
             taken = union((*taken, *intersect(public, ask(state="new", forwarded=True).accepted)))

@@ -182,12 +182,10 @@ def _assigned(way: _Way, met: _Met) -> Iterator[Assigned]:
     for done in way.rule.statements:
         if not isinstance(done, Assign):
             continue
-        rows = list(done.by)
         if done.helper:
-            rows.append((ANY, done.helper, done.l4proto, done.nfproto))
-        for values, helper, l4proto, nfproto in rows:
-            asked = Condition((done.key,), ((values,),)) if done.key else None
-            conditions = (*way.conditions, asked) if asked else way.conditions
+            yield from _of_helper(way, met, way.conditions, (done.helper, done.l4proto, done.nfproto))
+        for row, helper, l4proto, nfproto in done.by:
+            conditions = (*way.conditions, Condition(done.keys, (row,)))
             yield from _of_helper(way, met, conditions, (helper, l4proto, nfproto))
 
 

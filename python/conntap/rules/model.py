@@ -154,15 +154,15 @@ class VerdictMap:
 class Assign:
     """`ct helper set`, `CT --helper`: the helper (its type, not the object's name), for these connections alone.
 
-    0 stands for all of them. `key` and `by` are set where a map of `key` (a field) decides: each of its entries is
-    (values, helper, l4proto, nfproto).
+    0 stands for all of them. `keys` and `by` are set where a map of these fields decides: each of its entries is
+    (row, helper, l4proto, nfproto), the row as of a condition.
     """
 
     helper: str = ""
     l4proto: int = 0
     nfproto: int = 0
-    key: str = ""
-    by: tuple[tuple[tuple[Value, ...], str, int, int], ...] = ()
+    keys: tuple[str, ...] = ()
+    by: tuple[tuple[tuple[tuple[Value, ...], ...], str, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from conntap.rules.model import Value
     from conntap.rules.nft_values import Kind
 
-__all__ = ["Left", "Matches", "Named", "UnknownError"]
+__all__ = ["Left", "Matches", "Named", "Row", "UnknownError"]
 
 Row = tuple[tuple["Value", ...], ...]
 #: Names of bits: of one value, or of each element of a set.

@@ -22,7 +22,7 @@ from conntap.rules.model import (
     Verdict,
     VerdictMap,
 )
-from conntap.rules.nft_match import Matches, Named, UnknownError
+from conntap.rules.nft_match import Matches, Named, Row, UnknownError
 from conntap.rules.nft_values import as_dict, as_list, known, values
 from conntap.rules.text import expression_text, rule_text, statement_text
 
@@ -161,14 +161,14 @@ class Rules:
             lefts, rows, _ = self.matches.rows(mapped.get("key"), mapped.get("data"), place.family, place.table)
         except UnknownError:
             return [], [Unread(text)]
-        by: list[tuple[tuple[Any, ...], str, int, int]] = []
+        by: list[tuple[Row, str, int, int]] = []
         for row, name in rows:
             found = self._object(str(name), place)
-            if found is None or len(row) != 1:
-                return [], [Unread(text if found else f"{text} (there is no object '{name}')")]
-            by.append((row[0], found.helper, found.l4proto, found.nfproto))
+            if found is None:
+                return [], [Unread(f"{text} (there is no object '{name}')")]
+            by.append((row, found.helper, found.l4proto, found.nfproto))
         implied = list(dict.fromkeys(condition for left in lefts for condition in left.implied))
-        return implied, [Assign(key=lefts[0].field, by=tuple(by))]
+        return implied, [Assign(keys=tuple(left.field for left in lefts), by=tuple(by))]
 
     def _mapped(self, value: object, place: Place) -> list[Condition]:
         """A value out of a map: what is not in it goes on with the next rule."""

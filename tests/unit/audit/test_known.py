@@ -32,3 +32,10 @@ def test_modules():
         "nf_conntrack_h323",
         "nf_conntrack_mygame",
     ]
+
+
+def test_sip_expects_calls_by_the_transport_of_its_master():
+    sip = HELPERS["sip"]
+    calls = {l4proto: {one.l4proto for one in sip.inward(l4proto) if one.what == "call"} for l4proto in (0, 6, 17)}
+    assert calls == {0: {6, 17}, 6: {6}, 17: {17}}
+    assert all({one.l4proto for one in sip.inward(l4proto) if one.what == "media"} == {17} for l4proto in (6, 17))

@@ -1,8 +1,8 @@
-"""Ports that DNAT publishes."""
+"""What DNAT publishes, and whose sources are translated."""
 
 import ipaddress
 
-from conntap.audit.published import asked_ports, published
+from conntap.audit.published import asked_ports, dnats, hiding, published
 from conntap.rules.model import Chain, Condition, Place, Rule, RuleSet, Span, Translate
 
 PLACE = Place("nft", "ip", "nat", "pre")
@@ -43,3 +43,31 @@ def test_ports_of_a_concatenation():
 
 def test_ports_that_it_must_not_be_are_not_asked_for():
     assert asked_ports(rule(Condition(("dport",), (((Span(22, 22),),),), negated=True))) == []
+
+
+def test_ports_before_and_behind_dnat():
+    chain = Chain(PLACE, "prerouting", "nat", -100, "accept", (rule(WEB, new=Span(8080, 8080)), rule()))
+    assert list(dnats(RuleSet({("nft", "ip", "nat", "pre"): chain}))) == [
+        ((Span(80, 80), Span(443, 443)), Span(8080, 8080)),
+        ((Span(0, 65535),), None),
+    ]
+
+
+def hidden(family, *conditions, hook="postrouting"):
+    place = Place("nft", family, "nat", "post")
+    chain = Chain(place, hook, "nat", 100, "accept", (Rule(place, conditions, (Translate("masquerade"),)),))
+    return hiding(RuleSet({("nft", family, "nat", "post"): chain}))
+
+
+def test_a_table_of_both_families_translates_both():
+    assert (hidden("ip"), hidden("ip6"), hidden("inet")) == ({4}, {6}, {4, 6})
+
+
+def test_unless_the_rule_is_for_one():
+    assert hidden("inet", Condition(("nfproto",), (((Span(4, 4),),),))) == {4}
+    assert hidden("inet", Condition(("saddr",), (((Span(1, 9),),),))) == {4}
+    assert hidden("inet", Condition(("saddr",), (((Span(1 << 120, 1 << 121),),),))) == {6}
+
+
+def test_a_chain_that_is_jumped_to_may_be_for_ipv4_alone():
+    assert hidden("inet", hook="") == {4}

@@ -180,8 +180,13 @@ class TestMaps:
     def test_helpers(self):
         found = statements({"ct helper": {"map": {"key": DPORT, "data": {"set": [[21, "f"], [5060, "s"]]}}}})
         assert found == [
-            Assign(key="dport", by=(((Span(21, 21),), "ftp", 6, 4), ((Span(5060, 5060),), "sip", 17, 0))),
+            Assign(keys=("dport",), by=((((Span(21, 21),),), "ftp", 6, 4), (((Span(5060, 5060),),), "sip", 17, 0))),
         ]
+
+    def test_helpers_by_protocol_and_port(self):
+        both = {"concat": [payload("ip", "protocol"), DPORT]}
+        found = statements({"ct helper": {"map": {"key": both, "data": {"set": [[{"concat": ["tcp", 21]}, "f"]]}}}})
+        assert found == [Assign(keys=("l4proto", "dport"), by=((((Span(6, 6),), (Span(21, 21),)), "ftp", 6, 4),))]
 
     def test_a_translation_by_map_holds_for_its_keys_alone(self):
         [rule] = read(

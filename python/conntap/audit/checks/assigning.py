@@ -240,7 +240,7 @@ def six_without_nat(view: View) -> Iterator[Finding]:
     if view.gateway.sysctl("net.ipv6.conf.all.forwarding") == "0":
         return
     through = [one for one in view.openings if one.nfproto == 6]
-    if not through:
+    if not through or 6 in view.hiding:
         return
     known = view.gateway.sysctl("net.ipv6.conf.all.forwarding") == "1"
     best = worst(through)

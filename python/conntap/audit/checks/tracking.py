@@ -9,7 +9,7 @@ from conntap.audit.finding import Evidence, Finding, Fix, Severity
 from conntap.audit.sides import words
 from conntap.audit.view import ANYBODYS_HELPER, less
 from conntap.rules.assigned import untracked as holes
-from conntap.rules.model import Change
+from conntap.rules.model import Change, Unread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,6 +95,7 @@ def not_understood(view: View) -> Iterator[Finding]:
             key="faults",
         )
         return
+    yield from unread_assignments(view)
     asked: list[tuple[Answer, int, int, str | None, str | None]] = []
     for nfproto in (4, 6):
         for outside, inside in view.pairs:
@@ -122,3 +123,21 @@ def not_understood(view: View) -> Iterator[Finding]:
                 doubt=step.why or "; ".join(answer.reasons),
                 key=key,
             )
+
+
+def unread_assignments(view: View) -> Iterator[Finding]:
+    """Rules that assign a helper in words that are not understood."""
+    for chain in view.gateway.rules.chains.values():
+        for rule in chain.rules:
+            for one in rule.statements:
+                if isinstance(one, Unread) and "helper" in one.text:
+                    yield Finding(
+                        "A020",
+                        "cannot tell which helper a rule assigns",
+                        Severity.LOW,
+                        (evidence_of(rule),),
+                        "a helper that is assigned without being known here lets in what it expects",
+                        certain=False,
+                        doubt=f"not understood: {one.text}",
+                        key=key_of(rule, "helper"),
+                    )

@@ -111,6 +111,7 @@ fmt: $(VENV)/.deps ## format Python and Rust
 
 gen: setup ## write what is made from schema/fields.toml and from the commands' own records
 	$(BIN)/python scripts/generate.py
+	$(BIN)/python -m conntap.audit.pages docs/audit.md
 	$(BIN)/python scripts/packaging.py
 
 parity: setup ## the engine against this kernel: 36,000 generated conversations of every kind; a table

@@ -23,6 +23,7 @@ SECTIONS = {
     "loggers": "other loggers beside ours",
     "who": "who, on 100 million records",
     "audit": "audit of a large rule set",
+    "doctor": "the doctor's round",
 }
 
 FULL = {
@@ -63,6 +64,9 @@ FULL = {
     "patient": True,
     "audit_rules": 10_000,
     "audit_rounds": 9,
+    "doctor_rounds": 20,
+    "doctor_listeners": 100,
+    "doctor_processes": 300,
     "who_records": 100_000_000,
     "who_rounds": 15,
     "generate": False,
@@ -96,6 +100,7 @@ QUICK = FULL | {
     "patient": False,
     "who_rounds": 5,
     "audit_rounds": 3,
+    "doctor_rounds": 5,
 }
 #: Room for what a flood leaves behind before the kernel's collector has come round.
 FLOOD_ENTRIES = 3_000_000

@@ -1,12 +1,8 @@
-"""How long `conntap doctor` takes as a whole process: an empty namespace, many listeners, many processes.
-
-`python -m conntap.lab.sandbox -- python -m benches.doctor` prints the numbers alone.
-"""
+"""How long `conntap doctor` takes as a whole process: an empty namespace, many listeners, many processes."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import subprocess
 import sys
@@ -33,11 +29,11 @@ ALL_GROUPS = 0b111111
 
 def measure(plan: dict[str, Any]) -> dict[str, Any]:
     """Wall milliseconds of each case; must be run in namespaces of its own."""
-    rounds = plan.get("doctor_rounds", 20)
+    rounds = plan["doctor_rounds"]
     found: dict[str, Any] = {"empty": timed([], rounds), "empty, --all --json": timed(["--all", "--json"], rounds)}
-    with listening(plan.get("doctor_listeners", 100)):
+    with listening(plan["doctor_listeners"]):
         found["100 listeners"] = timed([], rounds)
-        with processes(plan.get("doctor_processes", 300)):
+        with processes(plan["doctor_processes"]):
             found["100 listeners, 300 more processes"] = timed([], rounds)
     return found
 
@@ -73,7 +69,3 @@ def processes(number: int) -> Generator[None]:
     finally:
         for process in running:
             process.communicate()
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure({}), indent=1))

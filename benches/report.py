@@ -57,6 +57,13 @@ def _goals(figures: Figures) -> Iterator[Sequence[str]]:
     yield from ledger_report.goals(figures)
     if "audit" in figures:
         yield _audit_goal(figures["audit"])
+    for case, wall in figures.get("doctor", {}).items():
+        yield (
+            f"`conntap doctor`, whole process: {case}",
+            "≤ 300 ms",
+            spread_text(wall, " ms", 0),
+            yes(wall["median"] <= 300),
+        )
     if "start" in figures:
         for name, most in (("conntap-conntrack -C", 40), ("conntap list", 60)):
             wall = figures["start"][name]["wall_ms"]

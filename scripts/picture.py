@@ -1,4 +1,4 @@
-"""Draws the README's picture: real output of `conntap lab run ftp-active`, on this kernel, as a terminal shows it."""
+"""Draws the README's pictures: real output of commands, on this kernel, as a terminal shows it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,29 @@ from rich.console import Console
 from rich.text import Text
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURE = ROOT / "docs/images/watch.svg"
-COLUMNS = 140
-COMMAND = ["conntap", "lab", "run", "ftp-active", "--color", "--utc"]
+IMAGES = ROOT / "docs/images"
+#: Picture → columns, the command, how many of its words are shown.
+PICTURES = {
+    "watch.svg": (140, ["conntap", "lab", "run", "ftp-active", "--color", "--utc"], 4),
+    "audit-prove.svg": (120, ["conntap", "audit", "tests/data/gateways/irc.nft.json", "--prove", "--color"], 4),
+}
 
 
 def main() -> int:
-    """Run the command and write the picture."""
-    command = [str(ROOT / ".venv/bin" / COMMAND[0]), *COMMAND[1:]]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
-    console.print(Text.from_ansi(f"$ {' '.join(COMMAND[:4])}"))
-    lines = [line for line in done.stdout.splitlines() if line.strip()]
-    for line in lines:
-        console.print(Text.from_ansi(line), overflow="fold", highlight=False)
-    PICTURE.parent.mkdir(exist_ok=True)
-    PICTURE.write_text(console.export_svg(title="conntap", clear=False))
-    print(f"wrote {PICTURE.relative_to(ROOT)}: {len(lines)} lines")
+    """Run the commands and write the pictures."""
+    IMAGES.mkdir(exist_ok=True)
+    for name, (columns, words, shown) in PICTURES.items():
+        command = [str(ROOT / ".venv/bin" / words[0]), *words[1:]]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+        if done.returncode not in (0, 1):  # of an audit 1 says that something was found
+            sys.exit(f"{' '.join(words)}: {done.stderr}")
+        console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True)
+        console.print(Text.from_ansi(f"$ {' '.join(words[:shown])}"))
+        lines = [line for line in done.stdout.splitlines() if line.strip()]
+        for line in lines:
+            console.print(Text.from_ansi(line), overflow="fold", highlight=False)
+        (IMAGES / name).write_text(console.export_svg(title="conntap", clear=False))
+        print(f"wrote docs/images/{name}: {len(lines)} lines")
     return 0
 
 

@@ -109,7 +109,13 @@ def nft_of(gateway: Gateway) -> str:
                 hint="give iptables-save, too",
             )
         found.append(item)
+    found.sort(key=rank)  # nft lists verdict maps before the chains that they lead to, and reads in order
     return json.dumps({"nftables": found}) if found else ""
+
+
+def rank(item: dict[str, dict[str, Any]]) -> int:
+    """Tables, chains, what rules need, rules."""
+    return {"table": 0, "chain": 1, "rule": 3}.get(next(iter(item)), 2)
 
 
 def cannot_prove(gateway: Gateway) -> list[str]:

@@ -266,7 +266,7 @@ def tell(
     color = io.color if options["color"] is None else options["color"]
     lines = [*report(audited, compared, width=io.width, color=color, fix=options["fix"])]
     if shown is not None:
-        lines += ["", *proof.proof_lines(*shown, audited.findings)]
+        lines += ["", *proof.proof_lines(*shown, audited.findings, color=color)]
     text = "\n".join(lines) + "\n"
     if io.ascii:
         text = text.translate({ord("–"): "-", ord("…"): "...", ord("→"): "->"})

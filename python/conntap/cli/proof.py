@@ -57,12 +57,12 @@ def proved(gateway: Gateway, sides: Sides, findings: Iterable[Finding]) -> tuple
     return proof, [] if proof.refused else prove_fixes(gateway, sides, findings, proof)
 
 
-def proof_lines(proof: Proof, fixes: list[FixProof], findings: Iterable[Finding]) -> list[str]:
+def proof_lines(proof: Proof, fixes: list[FixProof], findings: Iterable[Finding], *, color: bool = False) -> list[str]:
     """For the text: the matrix, how it was reached, where rules and kernel say different things, what fixes do."""
     from conntap.lab.prove.agree import agree, reaches
     from conntap.lab.prove.picture import picture
 
-    lines = picture(proof)
+    lines = picture(proof, color=color)
     lines += [f"rules and kernel differ: {one}" for one in agree(reaches(findings), proof)]
     return lines + [str(one) for one in fixes]
 
@@ -123,7 +123,7 @@ def prove_command(
     if options["json_"]:
         io.write(json.dumps(proof_document(proof, fixes, findings), separators=(",", ":")).encode() + b"\n")
     else:
-        io.write("".join(f"{line}\n" for line in proof_lines(proof, fixes, findings)).encode())
+        io.write("".join(f"{line}\n" for line in proof_lines(proof, fixes, findings, color=io.color)).encode())
     if proof.refused:
         return REFUSED
     return OPEN if proof.open else CLOSED

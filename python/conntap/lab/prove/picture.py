@@ -17,10 +17,12 @@ COLUMNS: Final[tuple[tuple[str, Who, bool], ...]] = (
     ("third, low", "third", True),
     ("third, high", "third", False),
 )
+#: Words of the matrix that are coloured.
+COLORS: Final = {"OPEN": "\x1b[1;31mOPEN\x1b[0m", "works": "\x1b[32mworks\x1b[0m"}
 WORDS: Final = {"open": "OPEN", "anyway": "open anyway", "closed": "closed", None: "-"}
 
 
-def picture(proof: Proof) -> list[str]:
+def picture(proof: Proof, *, color: bool = False) -> list[str]:
     """The lines of a proof."""
     if proof.refused:
         return [f"no proof: {proof.refused}"]
@@ -32,7 +34,11 @@ def picture(proof: Proof) -> list[str]:
             for row in proof.rows
             if (row.way.outside, row.way.inside, row.way.nfproto) == (outside, inside, nfproto)
         ]
-        lines += [f"from {outside} to {inside}, IPv{nfproto}", *matrix(rows), ""]
+        lines += [
+            f"from {outside} to {inside}, IPv{nfproto}",
+            *(painted(line) if color else line for line in matrix(rows)),
+            "",
+        ]
     lines += how(proof)
     if not proof.rows:
         lines.append("no helper is assigned to connections from the inside: there is nothing to play")
@@ -49,6 +55,13 @@ def matrix(rows: list[Row]) -> Iterator[str]:
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
     for line in table:
         yield "  " + "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip()
+
+
+def painted(line: str) -> str:
+    """A line of the matrix with what matters in colour."""
+    for word, painted in COLORS.items():
+        line = line.replace(word, painted)
+    return line
 
 
 def honest(row: Row) -> str:

@@ -61,23 +61,23 @@ def follow(rules: RuleSet, asked: Asked) -> Answer:
 def _told(events: list[Event], accepted: int, dropped: int, unsure: int) -> tuple[tuple[Step, ...], list[str]]:
     """The steps that count in the end: an accept of one chain is nothing to a port that another one drops."""
     counts = {"accept": accepted | unsure, "drop": dropped | unsure, "unsure": unsure}
-    steps: dict[tuple[str, str, int], Step] = {}
-    reasons: list[str] = []
+    ports: dict[tuple[str, int, int | None], int] = {}
+    first: dict[tuple[str, int, int | None], Event] = {}
     for event in events:
         bits = event.ports & counts[event.kind]
-        if not bits:
-            continue
+        if bits:
+            key = (event.kind, id(event.chain), event.at)
+            ports[key] = ports.get(key, 0) | bits
+            first.setdefault(key, event)
+    steps: list[Step] = []
+    reasons: list[str] = []
+    for key, event in first.items():
         rule = None if event.at is None else event.chain.rules[event.at]
-        key = (event.kind, str(event.chain.place), -1 if event.at is None else event.at)
         reason = why(event)
-        before = steps.get(key)
-        if before is not None:
-            steps[key] = replace(before, ports=union(before.ports, spans_of(bits)))
-            continue
-        steps[key] = Step(event.kind, spans_of(bits), event.chain.place.chain, rule, reason)
+        steps.append(Step(event.kind, spans_of(ports[key]), event.chain.place.chain, rule, reason))
         if event.kind == "unsure":
             reasons.append(f"{reason} ({event.chain.place if rule is None else rule.place})")
-    return tuple(steps.values()), reasons
+    return tuple(steps), reasons
 
 
 def indexed(rules: RuleSet, key: tuple[str, str, str, str]) -> Indexed | None:

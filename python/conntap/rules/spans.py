@@ -5,6 +5,7 @@ A set is a tuple of spans that are sorted and neither touch nor overlap: equal s
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,10 @@ Spans = tuple[Span, ...]
 LAST_PORT: Final = 65535
 #: All ports, as bits.
 ALL_PORTS: Final = (1 << (LAST_PORT + 1)) - 1
+
+#: With more spans than these it is faster to look at the bits as text.
+FEW: Final = 8
+RUNS: Final = re.compile("1+")
 
 
 def union(*sets: Iterable[Span]) -> Spans:
@@ -82,16 +87,19 @@ def bits_of(spans: Spans) -> int:
     return bits
 
 
+@lru_cache(maxsize=256)
 def spans_of(bits: int) -> Spans:
     """The spans of ports as bits."""
     found: list[Span] = []
     base = 0
-    while bits:
-        gap = (bits & -bits).bit_length() - 1
+    while bits and len(found) < FEW:
+        gap = (bits ^ (bits - 1)).bit_length() - 1  # zeros at the low end
         bits >>= gap
         base += gap
-        run = (~bits & (bits + 1)).bit_length() - 1  # of ones at the low end
+        run = (bits ^ (bits + 1)).bit_length() - 1  # ones at the low end
         found.append(Span(base, base + run - 1))
         bits >>= run
         base += run
+    if bits:
+        found += [Span(base + run.start(), base + run.end() - 1) for run in RUNS.finditer(f"{bits:b}"[::-1])]
     return tuple(found)

@@ -25,9 +25,9 @@ Key = tuple[str, str, str, str]
 #: nft allows 16 jumps within each other; this is for texts by hand and for iptables.
 MAX_DEPTH: Final = 100
 #: Rules looked at for one question.
-MAX_RULES: Final = 3_000_000
+MAX_RULES: Final = 500_000
 #: So many different marks are kept apart on the ways through one chain; then they count as not known.
-MAX_WORLDS: Final = 64
+MAX_WORLDS: Final = 16
 
 
 class TooManyWaysError(Exception):
@@ -288,17 +288,20 @@ class Walk:
     ) -> Ways:
         """The first entry that fits; what fits none goes on."""
         facts = self._facts_of(world, indexed)
-        on: Ways = {}
+        found: dict[tuple[Verdict, bool], int] = {}
         for row, verdict in mapped.entries:
             certain, bits = row_fits(mapped.fields, row, facts)
             bits &= ports
             if not bits:
                 continue
-            _join(on, self._verdict(verdict, indexed, at, world, bits, sure if certain else 0, back, active))
+            found[verdict, certain] = found.get((verdict, certain), 0) | bits
             if certain:
                 ports &= ~bits
                 if not ports:
                     break
+        on: Ways = {}
+        for (verdict, certain), bits in found.items():
+            _join(on, self._verdict(verdict, indexed, at, world, bits, sure if certain else 0, back, active))
         if ports and mapped.grows:
             text = f"`{mapped.text}` asks for a map that changes while packets pass"
             _join(on, self._anything(world, ports, indexed, at, text))

@@ -26,6 +26,8 @@ HOOKS: Final = frozenset(get_args(Hook)) - {""}
 VERSIONS: Final = {"ip": 4, "ip6": 6, "ipv4": 4, "ipv6": 6}
 #: Names of priorities, as older programs print them.
 PRIORITIES: Final = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
+#: Flags of tables that do not matter to what a packet meets.
+TABLE_FLAGS: Final = frozenset({"owner", "persist"})
 #: What else a rule set is made of; it acts on no packet by itself.
 OTHERS: Final = frozenset(
     (
@@ -125,8 +127,7 @@ class _Reader:
                     VERSIONS.get(str(inner.get("l3proto")), 0),
                 )
             case "table":
-                if "dormant" in as_list(inner.get("flags")) or inner.get("flags") == "dormant":
-                    self._dormant.add((str(inner.get("family")), str(inner.get("name"))))
+                self._table(inner)
             case "element":
                 self._elements.setdefault(_key(inner, "name"), []).extend(as_list(inner.get("elem")))
             case _ if kind in OTHERS:
@@ -168,6 +169,16 @@ class _Reader:
             if family in ("ip", "ip6", "inet"):
                 self._faults.append(f"rules of a chain that is not there: table {family} {table}, chain {chain}")
         return RuleSet(chains, tuple(self._faults))
+
+    def _table(self, inner: Json) -> None:
+        """Whether it is switched off; nft 1.0.6 prints another word for that flag, then it cannot be told."""
+        flags = inner.get("flags", [])
+        place = (str(inner.get("family")), str(inner.get("name")))
+        for flag in [flags] if isinstance(flags, str) else as_list(flags):
+            if flag == "dormant":
+                self._dormant.add(place)
+            elif flag not in TABLE_FLAGS:
+                self._faults.append(f"table {' '.join(place)}: its flag is not understood: {_short(flag)}")
 
     def _made(self, inner: Json, rules: list[Rule]) -> Chain:
         family = cast("Family", inner["family"])

@@ -52,6 +52,13 @@ def test_the_rules_of_a_table_that_sleeps_are_not_followed():
     assert plain(follow(rules_of(table, forward([DROP])), new()).accepted) == [(0, 65535)]
 
 
+def test_a_flag_of_a_table_that_is_not_known():
+    """nft 1.0.6 prints a wrong word for `dormant`: whether the table sleeps cannot be told."""
+    table = [{"table": {"family": "inet", "name": "t", "flags": "ftp"}}]
+    assert rules_of(table).faults == ('table inet t: its flag is not understood: "ftp"',)
+    assert rules_of([{"table": {"family": "inet", "name": "t", "flags": ["owner"]}}]).faults == ()
+
+
 @pytest.mark.parametrize(
     ("prio", "number"), [(5, 5), ("filter", 0), ("filter + 10", 10), ("dstnat - 1", -101), ("-7", -7)]
 )

@@ -4,40 +4,59 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conntap.audit.assigned import fits
 from conntap.audit.finder import by_rule, evidence, key_of
 from conntap.audit.finding import Evidence, Finding, Fix, Severity
 from conntap.audit.fixes import drop_invalid
 from conntap.audit.sides import NAMELESS
-from conntap.rules.model import Verdict
+from conntap.rules.model import Span, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conntap.audit.view import View
+    from conntap.rules.model import Rule
     from conntap.rules.packet import Answer
 
 __all__ = ["invalid_accepted", "liberal", "loose", "reverse_path"]
 
 TCP = 6
+IPV4 = 4
 
 
-def fib_rule(view: View) -> bool:
-    """Some rule drops what has no route back, or lets only the rest through."""
+def fib_rule(view: View, outside: str) -> bool:
+    """Some rule drops what of IPv4 comes from there without a route back, or lets only the rest through."""
     for chain in view.gateway.rules.chains.values():
         for rule in chain.rules:
+            if chain.place.family == "ip6" or not meets(rule, outside):
+                continue
             asks = any("fib_saddr_oif" in one.fields or "rpfilter" in one.text for one in rule.conditions)
             if asks and any(isinstance(one, Verdict) for one in rule.statements):
                 return True
     return False
 
 
+def meets(rule: Rule, outside: str) -> bool:
+    """The rule may be met by packets of IPv4 that come in by the interface."""
+    for one in rule.conditions:
+        for at, field in enumerate(one.fields):
+            values = [value for row in one.rows for value in row[at]]
+            if field == "iifname":
+                fit = any(isinstance(value, str) and fits(value, outside) for value in values)
+            elif field == "nfproto":
+                fit = any(isinstance(value, Span) and value.first <= IPV4 <= value.last for value in values)
+            else:
+                continue
+            if fit == one.negated and (len(one.fields) == 1 or not one.negated):
+                return False
+    return True
+
+
 def reverse_path(view: View) -> Iterator[Finding]:
     """A010: source addresses are not checked against the routes."""
-    if fib_rule(view):
-        return
     every = view.gateway.number("net.ipv4.conf.all.rp_filter")
     for name in view.sides.outside:
-        if name == NAMELESS["outside"]:
+        if name == NAMELESS["outside"] or fib_rule(view, name):
             continue
         own = view.gateway.number(f"net.ipv4.conf.{name.replace('.', '/')}.rp_filter")
         if own is None:

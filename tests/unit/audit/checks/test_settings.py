@@ -4,6 +4,7 @@ import pytest
 
 from conntap.audit.checks import settings
 from conntap.audit.finding import Severity
+from conntap.rules.model import Condition, Place, Rule, Span
 from gateways import found, rules, view
 
 
@@ -48,3 +49,19 @@ def test_how_tcp_is_tracked():
     text = "net.netfilter.nf_conntrack_tcp_loose = 1\nnet.netfilter.nf_conntrack_tcp_be_liberal = 1\n"
     assert found("good", sysctl=text) == {"A012": ["info"], "A013": ["low"]}
     assert not found("good", sysctl=text.replace("= 1", "= 0"))
+
+
+@pytest.mark.parametrize(
+    ("conditions", "met"),
+    [
+        ((), True),
+        ((Condition(("iifname",), ((("w*",),),)),), True),
+        ((Condition(("iifname",), ((("lan",),),)),), False),
+        ((Condition(("iifname",), ((("wan",),),), negated=True),), False),
+        ((Condition(("iifname",), ((("lan",),),), negated=True),), True),
+        ((Condition(("nfproto",), (((Span(6, 6),),),)),), False),
+        ((Condition(("nfproto", "iifname"), (((Span(4, 4),), ("wan",)),)),), True),
+    ],
+)
+def test_rules_that_packets_of_ipv4_from_outside_meet(conditions, met):
+    assert settings.meets(Rule(Place("nft", "inet", "fw", "pre"), conditions), "wan") is met

@@ -41,7 +41,9 @@ def test_a_match_that_is_not_known_is_told_with_its_rule():
 
 
 def test_an_assignment_that_cannot_be_read_is_told():
-    text = rules("good").replace('{"ct helper": "ftp-std"}', '{"ct helper": {"map": {"key": {"jhash": {}}, "data": "@h"}}}')
+    text = rules("good").replace(
+        '{"ct helper": "ftp-std"}', '{"ct helper": {"map": {"key": {"jhash": {}}, "data": "@h"}}}'
+    )
     assert text != rules("good")
     (one,) = tracking.unread_assignments(view("good", **{"nft.json": text}))
     assert (one.id, one.certain) == ("A020", False)

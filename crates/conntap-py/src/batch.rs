@@ -181,6 +181,15 @@ impl Batch {
         Rows { batch: Arc::clone(&self.0), next: 0.into(), make: Make::Expectation }
     }
 
+    /// Rows of expectations, and of flows that began because of one, as plain values for a guard.
+    ///
+    /// Each is (index, kind, received_ns, id, timeout, flags or status, subject); a subject is (helper, protocol,
+    /// source, its mask, source port, its mask, destination, destination port, the master's source, destination,
+    /// protocol, source port, destination port, zone). Addresses are bytes.
+    fn announced<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, pyo3::types::PyTuple>>> {
+        crate::announced::rows(py, &self.0)
+    }
+
     /// The messages' own bytes, with the time each was received.
     fn messages<'py>(&self, py: Python<'py>) -> Vec<(Bound<'py, PyBytes>, i64)> {
         self.0.rows().iter().map(|row| (PyBytes::new(py, self.0.row_bytes(row)), row.received_ns)).collect()

@@ -174,6 +174,29 @@ impl Requests {
         })
     }
 
+    /// Delete what rows of a batch report, flows and expectations, each by its exact tuple and id; one errno for each.
+    fn delete_rows(&self, py: Python<'_>, batch: &Batch, indices: Vec<usize>) -> PyResult<Vec<i32>> {
+        let mut keys = Vec::with_capacity(indices.len());
+        for index in indices {
+            let row = batch.0.rows().get(index);
+            let found = row.and_then(|row| batch.0.content(row));
+            keys.push(match found {
+                Some((_, Content::Expectation(one))) => Named::Expectation(one.family, one.tuple, one.id, one.zone),
+                Some((_, content)) => Named::Flow(key(&content)?),
+                None => return Err(errors::UsageError::new_err(format!("the batch has no row {index}"))),
+            });
+        }
+        self.ask_many(py, "deleting what was announced", keys.len(), |index, seq| match keys.get(index).copied() {
+            Some(Named::Expectation(family, tuple, id, zone)) => {
+                let expectation = conntap_core::model::Expectation { family, tuple, id, zone, ..Default::default() };
+                request::expectation(EXP_DELETE, NLM_F_ACK, &expectation, seq)
+            }
+            Some(Named::Flow(key)) => request::flow(CT_DELETE, NLM_F_ACK, &key.flow(), seq),
+            // Without a tuple the kernel would delete everything: ask for what is not there instead.
+            None => request::expectation(EXP_GET, NLM_F_ACK, &conntap_core::model::Expectation::default(), seq),
+        })
+    }
+
     /// Empty the flow table: all of it (0) or one family.
     #[pyo3(signature = (family=0))]
     fn flush(&self, py: Python<'_>, family: u8) -> PyResult<()> {
@@ -256,6 +279,13 @@ fn complete(orig: &mut Tuple, reply: &mut Tuple) {
     } else if orig.is_empty() {
         *orig = reply.mirrored();
     }
+}
+
+/// What names a row of either table.
+#[derive(Clone, Copy)]
+enum Named {
+    Flow(Key),
+    Expectation(u8, Tuple, Option<u32>, Option<u16>),
 }
 
 /// What names one entry: CTA_ID repeats when a tuple is made anew, so tuple, zone and id together.

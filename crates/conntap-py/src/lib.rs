@@ -1,6 +1,7 @@
 //! `conntap._core`: a list of names with conversions, no logic.
 
 mod address;
+mod announced;
 mod arrow;
 mod bare;
 mod batch;

@@ -1,0 +1,307 @@
+"""`Guard`: follows expectations as they come, decides about each, and takes back what is not allowed.
+
+with Guard(read_policy("guard.toml"), netns="gateway") as guard:
+    while True:
+        guard.step(0.5)
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+from typing import TYPE_CHECKING, Final
+
+from conntap import _core
+from conntap.errors import ClosedError, KernelError
+from conntap.guard.decide import Judge
+from conntap.guard.memory import Memory
+from conntap.guard.metrics import Metrics
+from conntap.guard.policy import Policy
+from conntap.guard.subject import Subject, show_address
+from conntap.kernel import BUFFER_BYTES, Conntrack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from conntap.guard.decide import Decision
+    from conntap.guard.hold import Hold
+    from conntap.netns import NetNs
+
+__all__ = ["Decided", "Guard"]
+
+#: What a guard listens to. Only flows that began because of an expectation are of interest among the new ones.
+WHERE: Final = "exp_new or exp_destroy or (new and related)"
+#: Batches read at once before anything else gets its turn.
+BURST: Final = 64
+
+
+class Decided:
+    """A decision that was made, and what became of it.
+
+    Attributes:
+        what: "expectation" or "flow".
+        subject: what it is about.
+        decision: yes or no, which line, why.
+        outcome: "allowed", "deleted", "gone", "refused: …", "would be deleted" (dry run), "denied" (left alone).
+        received_ns: when the event was received.
+        reaction_ns: from there to the kernel's answer; 0 where nothing was done.
+    """
+
+    __slots__ = ("decision", "outcome", "reaction_ns", "received_ns", "subject", "what")
+
+    def __init__(self, what: str, subject: Subject, decision: Decision, outcome: str, received_ns: int) -> None:
+        self.what = what
+        self.subject = subject
+        self.decision = decision
+        self.outcome = outcome
+        self.received_ns = received_ns
+        self.reaction_ns = 0
+
+
+class Guard:
+    """Holds one network namespace to a policy. Not for several threads.
+
+    Changes nothing but what the policy's `on_deny` says; with *dry_run* nothing at all.
+    """
+
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        *,
+        netns: NetNs = None,
+        dry_run: bool = False,
+        hold: Hold | None = None,
+        tell: Callable[[list[Decided]], None] | None = None,
+        buffer_bytes: int = BUFFER_BYTES,
+    ) -> None:
+        """Subscribe, then look over what is there already.
+
+        Args:
+            policy: what is allowed; None: the built-in defaults.
+            netns: which namespace.
+            dry_run: decide and tell, change nothing.
+            hold: lets in only what was approved; this guard feeds it and closes it.
+            tell: is given every decision, in order, a batch at a time.
+            buffer_bytes: receive buffer to ask for.
+
+        Raises:
+            PrivilegeError: CAP_NET_ADMIN is missing.
+        """
+        self.policy = policy or Policy()
+        self.dry_run = dry_run
+        self.hold = hold
+        self.metrics = Metrics()
+        self.memory = Memory()
+        self.judge = Judge(self.policy, self)
+        self._tell = tell
+        self._delete = "delete" in self.policy.actions.on_deny and not dry_run
+        self._delete_flows = "delete-flow" in self.policy.actions.on_deny and not dry_run
+        self._told: list[Decided] = []
+        self._lost = 0
+        self._kernel: Conntrack | None = Conntrack(netns)
+        try:
+            self._events = self._kernel.events(WHERE, buffer_bytes=buffer_bytes, updates=False)
+            self._poll = select.poll()
+            self._poll.register(self._events.fileno(), select.POLLIN)
+            self.look_over()
+            if hold is not None:
+                hold.open(self)
+                for descriptor in hold.descriptors():
+                    self._poll.register(descriptor, select.POLLIN)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Guard:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the subscription, and take down what hold has put up. May be called twice."""
+        if self._kernel is None:
+            return
+        self._kernel.close()
+        self._kernel = None
+        if hasattr(self, "_events"):
+            self._events.close()
+        if self.hold is not None:
+            self.hold.close()
+
+    @property
+    def kernel(self) -> Conntrack:
+        """The namespace's connection tracking.
+
+        Raises:
+            ClosedError: after `close()`.
+        """
+        if self._kernel is None:
+            raise ClosedError("this guard is closed", hint="make a new one")
+        return self._kernel
+
+    # -- what decisions may depend on ----------------------------------------------------------------------------
+
+    def open_of(self, subject: Subject) -> int:
+        """See `State`."""
+        return self.memory.count(subject)
+
+    def reply_of(self, subject: Subject) -> tuple[bytes, bytes] | None:
+        """See `State`: one request to the kernel."""
+        flow = self.master_of(subject)
+        if flow is None or flow.reply.src is None or flow.reply.dst is None:
+            return None
+        return flow.reply.src.packed, flow.reply.dst.packed
+
+    def master_of(self, subject: Subject) -> _core.Flow | None:
+        """The flow that announced it, as the table has it now."""
+        fields = {
+            "orig_src": show_address(subject.master_src),
+            "orig_dst": show_address(subject.master_dst),
+            "l4proto": subject.master_protocol,
+            "orig_sport": subject.master_sport,
+            "orig_dport": subject.master_dport,
+        }
+        if subject.zone:
+            fields["zone"] = subject.zone
+        try:
+            return next(iter(self.kernel.requests.flow("get", fields).flows()), None)
+        except KernelError as error:
+            if error.errno == errno.ENOENT:
+                return None
+            raise
+
+    # -- the work ------------------------------------------------------------------------------------------------
+
+    def step(self, timeout: float | None = None) -> bool:
+        """Wait for something to do, and do it. Was there anything?
+
+        Args:
+            timeout: seconds to wait; None for ever.
+        """
+        ready = self._poll.poll(None if timeout is None else max(0, round(timeout * 1000)))
+        if not ready:
+            if self.hold is not None:
+                self.hold.look_after(self)
+            return False
+        if self.hold is None:
+            self.drain()
+        else:
+            # Packets first, then the events that are older than they.
+            packets = self.hold.receive()
+            self.drain()
+            self.hold.answer(self, packets)
+            self.hold.look_after(self)
+        self.tell_all()
+        return True
+
+    def drain(self) -> None:
+        """Deal with all events that have come."""
+        for _ in range(BURST):
+            batch = self._events.receive(0)
+            if batch is None:
+                return
+            self.batch(batch)
+
+    def batch(self, batch: _core.Batch) -> None:
+        """Deal with events, or with entries of a table."""
+        denied: list[tuple[int, Decided]] = []
+        allowed: list[tuple[Subject, int, int]] = []
+        ended: list[Subject] = []
+        memory, counts, told = self.memory, self.metrics.counts, self._told
+        for index, kind, received_ns, _id, timeout, _flags, raw in batch.announced():
+            subject = Subject._make(raw)
+            if kind in ("EXP_NEW", "EXP_ENTRY"):
+                decision = self.judge.decide(subject)
+                memory.note(subject, decision)
+                counts["expectations"] += 1
+                if decision.allowed:
+                    counts["allowed"] += 1
+                    allowed.append((subject, timeout, received_ns))
+                    told.append(Decided("expectation", subject, decision, "allowed", received_ns))
+                else:
+                    counts["denied"] += 1
+                    denied.append((index, Decided("expectation", subject, decision, "denied", received_ns)))
+            elif kind == "EXP_DESTROY":
+                counts["ended"] += 1
+                if memory.closed(subject):
+                    ended.append(subject)
+            else:
+                self.related(index, subject, received_ns, denied)
+        if denied:
+            self.take_back(batch, denied)
+        if self.hold is not None and (allowed or ended):
+            self.hold.change(self, allowed, ended)
+        self.look_for_loss()
+
+    def related(self, index: int, subject: Subject, received_ns: int, denied: list[tuple[int, Decided]]) -> None:
+        """A flow that began because of an expectation: did it slip in before that was deleted?"""
+        counts = self.metrics.counts
+        counts["related"] += 1
+        last = self.memory.last(subject.protocol, subject.src, subject.dst, subject.dport)
+        if last is not None and last.subject.master == subject.master:
+            known, decision = last
+            subject = subject._replace(helper=known.helper)
+        else:
+            flow = self.master_of(subject)
+            if flow is None or not flow.helper:
+                counts["related_unknown"] += 1
+                return
+            subject = subject._replace(helper=flow.helper)
+            decision = self.judge.decide(subject)
+        if not decision.allowed:
+            counts["related_denied"] += 1
+            denied.append((index, Decided("flow", subject, decision, "denied", received_ns)))
+
+    def take_back(self, batch: _core.Batch, denied: list[tuple[int, Decided]]) -> None:
+        """Delete what is not allowed: one exact request for each, many in one datagram."""
+        metrics = self.metrics
+        todo = [(at, one) for at, one in denied if (self._delete if one.what == "expectation" else self._delete_flows)]
+        if todo:
+            answers = self.kernel.requests.delete_rows(batch, [at for at, _ in todo])
+            now = _core.now_ns()
+            for (_, one), answer in zip(todo, answers):
+                one.reaction_ns = max(0, now - one.received_ns)
+                metrics.reaction.add(one.reaction_ns)
+                prefix = "" if one.what == "expectation" else "related_"
+                if answer == 0:
+                    one.outcome = "deleted"
+                    metrics.counts[f"{prefix}deleted"] += 1
+                elif answer == errno.ENOENT:
+                    one.outcome = "gone"
+                    metrics.counts[f"{prefix}gone"] += 1
+                else:
+                    one.outcome = f"refused: {errno.errorcode.get(answer, answer)}"
+                    metrics.counts["not_deleted"] += 1
+        elif self.dry_run:
+            for _, one in denied:
+                one.outcome = "would be deleted"
+        self._told += [one for _, one in denied]
+
+    def tell_all(self) -> None:
+        """Hand on what was decided."""
+        if self._told:
+            told, self._told = self._told, []
+            if self._tell is not None:
+                self._tell(told)
+
+    def look_over(self) -> None:
+        """Decide about all that is in the tables now: expectations, and flows that began because of one."""
+        for batch in self.kernel.expectations().batches():
+            self.batch(batch)
+        for batch in self.kernel.flows("related").batches():
+            self.batch(batch)
+        self.tell_all()
+
+    def look_for_loss(self) -> None:
+        """Where the kernel had to drop events the table says what there is."""
+        counters = self._events.counters
+        if counters["gaps"] == self.metrics.counts["overruns"]:
+            return
+        self.metrics.counts["overruns"] = counters["gaps"]
+        self.metrics.counts["lost"] = counters["lost"]
+        self.memory.clear()
+        self.look_over()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from conntap.doctor.assigned import NftError, helper_objects
 from conntap.doctor.diag import buffers
-from conntap.doctor.inside import within
+from conntap.inside import within
 from conntap.doctor.listeners import listeners
 from conntap.doctor.model import Unseen
 from conntap.errors import KernelError

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from conntap import _core
-from conntap.doctor.inside import within
+from conntap.inside import within
 from conntap.doctor.nflog import PacketLog
 from conntap.errors import ConntapError, KernelError, UnsupportedError, UsageError
 from conntap.netns import NetNs, path_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conntap.doctor.inside import within
+from conntap.inside import within
 from conntap.errors import KernelError, NotFoundError
 
 if TYPE_CHECKING:

@@ -1,0 +1,166 @@
+"""Messages to nf_tables and nfnetlink_queue: written, sent, answered; no rule text on the way.
+
+nft cannot make a table that outlives its owner (`persist`), and the owner is the socket that made it: so the few messages
+that hold needs are written here. Source: include/uapi/linux/netfilter/{nf_tables,nfnetlink_queue,nfnetlink}.h.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from typing import TYPE_CHECKING, Final
+
+from conntap.errors import KernelError, from_errno
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["Netlink", "attribute", "attributes", "message", "nested"]
+
+NETLINK_NETFILTER: Final = 12
+HEAD: Final = struct.Struct("=IHHII")
+NFGENMSG: Final = struct.Struct("!BBH")
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_CREATE, NLM_F_APPEND = 1, 4, 0x400, 0x800
+NLMSG_ERROR: Final = 2
+NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END = 16, 17
+NFNL_SUBSYS_NFTABLES: Final = 10
+NLA_F_NESTED: Final = 0x8000
+NLA_TYPE_MASK: Final = 0x3FFF
+SO_RCVBUFFORCE: Final = 33
+DATAGRAM: Final = 1 << 17
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """One attribute, padded."""
+    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def nested(kind: int, *inner: bytes) -> bytes:
+    """An attribute of attributes."""
+    return attribute(kind | NLA_F_NESTED, b"".join(inner))
+
+
+def message(kind: int, flags: int, body: bytes, *, family: int = 0, resource: int = 0, seq: int = 0) -> bytes:
+    """A message to a subsystem of netfilter: *kind* has the subsystem in its upper byte."""
+    content = NFGENMSG.pack(family, 0, resource) + body
+    return HEAD.pack(HEAD.size + len(content), kind, flags | NLM_F_REQUEST, seq, 0) + content
+
+
+def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """(kind, sequence number, content) of each message in a datagram."""
+    at = 0
+    while at + HEAD.size <= len(data):
+        length, kind, _, seq, _ = HEAD.unpack_from(data, at)
+        if length < HEAD.size:
+            return
+        yield kind, seq, data[at + HEAD.size : at + length]
+        at += (length + 3) & ~3
+
+
+def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(kind, value) of each attribute."""
+    at = 0
+    while at + 4 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, at)
+        if length < 4:
+            return
+        yield kind & NLA_TYPE_MASK, data[at + 4 : at + length]
+        at += (length + 3) & ~3
+
+
+class Netlink:
+    """A socket to netfilter in the caller's network namespace."""
+
+    def __init__(self, *, buffer_bytes: int = 0) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
+        self._socket.bind((0, 0))
+        self._seq = 0
+        if buffer_bytes:
+            try:
+                self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, buffer_bytes)
+            except OSError:
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+
+    def fileno(self) -> int:
+        """For poll."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Let go; what the kernel had bound to the socket ends."""
+        self._socket.close()
+
+    def ask(self, op: str, kind: int, body: bytes, *, family: int = 0, resource: int = 0) -> None:
+        """Send one message and hear that it was done.
+
+        Raises:
+            KernelError: it was refused.
+        """
+        self._seq += 1
+        self._socket.send(message(kind, NLM_F_ACK, body, family=family, resource=resource, seq=self._seq))
+        self._acknowledged(op, {self._seq})
+
+    def transact(self, op: str, wanted: Sequence[tuple[int, int, bytes]], *, family: int) -> None:
+        """Send (message of nf_tables, flags, body) as one batch: all of it is done, or nothing.
+
+        Raises:
+            KernelError: it was refused.
+        """
+        first = self._seq + 1
+        parts = [message(NFNL_MSG_BATCH_BEGIN, 0, b"", resource=NFNL_SUBSYS_NFTABLES, seq=first)]
+        waiting: set[int] = set()
+        for offset, (kind, flags, body) in enumerate(wanted, start=first + 1):
+            full = NFNL_SUBSYS_NFTABLES << 8 | kind
+            parts.append(message(full, flags | NLM_F_ACK, body, family=family, seq=offset))
+            waiting.add(offset)
+        self._seq = first + len(wanted) + 1
+        parts.append(message(NFNL_MSG_BATCH_END, 0, b"", resource=NFNL_SUBSYS_NFTABLES, seq=self._seq))
+        self._socket.send(b"".join(parts))
+        self._acknowledged(op, waiting)
+
+    def send(self, data: bytes) -> None:
+        """Send messages that are not answered.
+
+        Raises:
+            KernelError: the kernel refused at once.
+        """
+        try:
+            self._socket.send(data)
+        except OSError as error:
+            raise from_errno("answering the kernel", error.errno or 0) from error
+
+    def receive(self) -> Iterator[tuple[int, int, bytes]]:
+        """All messages that wait; (kind, sequence number, content).
+
+        Raises:
+            KernelError: some were lost (ENOBUFS).
+        """
+        while True:
+            try:
+                data = self._socket.recv(DATAGRAM, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                raise from_errno("receiving packets to decide about", error.errno or 0) from error
+            yield from messages(data)
+
+    def _acknowledged(self, op: str, waiting: set[int]) -> None:
+        while waiting:
+            try:
+                data = self._socket.recv(DATAGRAM)
+            except OSError as error:
+                raise from_errno(op, error.errno or 0) from error
+            for kind, seq, content in messages(data):
+                if kind != NLMSG_ERROR or len(content) < 4:
+                    continue
+                number = -struct.unpack_from("=i", content)[0]
+                if number:
+                    raise refused(op, number)
+                waiting.discard(seq)
+
+
+def refused(op: str, number: int) -> KernelError:
+    """The kernel's no. Hints are those of nf_tables."""
+    if number == errno.EOPNOTSUPP:
+        return KernelError(op, number, "this kernel does not know it", hint="Linux 6.9 or later is needed")
+    return from_errno(op, number)

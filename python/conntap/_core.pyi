@@ -11,9 +11,7 @@ __version__: str
 
 _Address: TypeAlias = IPv4Address | IPv6Address
 _Path: TypeAlias = str | PathLike[str]
-_Subject: TypeAlias = tuple[
-    str, int, bytes, bytes, int, int, bytes, int, bytes, bytes, int, int, int, int
-]
+_Subject: TypeAlias = tuple[str, int, bytes, bytes, int, int, bytes, int, bytes, bytes, int, int, int, int]
 _Announced: TypeAlias = tuple[int, str, int, int, int, int, _Subject]
 
 def now_ns() -> int:

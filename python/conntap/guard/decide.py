@@ -144,7 +144,9 @@ def master_refused(section: Section, subject: Subject, state: State) -> Decision
             if "none" not in section.nat.value:
                 return no(section.nat, "nat", f"master {show_address(subject.master_src)} is not translated")
         elif not holding(section.nat.value, seen_as):
-            return no(section.nat, "nat", f"the master is translated to {show_address(seen_as)}, in none of its networks")
+            return no(
+                section.nat, "nat", f"the master is translated to {show_address(seen_as)}, in none of its networks"
+            )
     return None
 
 
@@ -169,7 +171,9 @@ def ends_refused(section: Section, subject: Subject, state: State) -> Decision |
     if "any" in sources.value or any_covers(sources.value, subject):
         return None
     if not subject.exact:
-        return no(sources, "sources", f"a whole network may connect to {show_address(subject.dst)}: its source is masked")
+        return no(
+            sources, "sources", f"a whole network may connect to {show_address(subject.dst)}: its source is masked"
+        )
     peers = (server if to_client else ()) + (client if to_server else ())
     if "peer" in sources.value and (subject.src in peers or (not peers and subject.src in (*client, *server))):
         return None

@@ -1,234 +1,231 @@
-"""Hold: a RELATED packet gets in only when its expectation was approved; it waits until that is decided.
+"""Hold: the first packet of an expected connection gets in only when its expectation was approved. Fail closed.
 
-A table of ours, before the gateway's own rules, gives the first packets of every expected connection to a queue
-(nfnetlink_queue). The guard reads events first, so it has decided about the expectation when it reads the packet, and lets
-the packet go on to the gateway's own rules, or drops it. Why a queue and no set of approved destinations:
+A table of ours, before the gateway's own rules, drops the first packets of RELATED connections whose expectation is in none
+of its sets; what is approved goes on to the gateway's own rules. The first packet of a connection, and no later one: behind
+it the connection is confirmed.
 
-- the kernel takes an expectation out of its table with the first packet that fits, also when that packet is dropped
-  afterwards (nf_ct_find_expectation in nf_conntrack_expect.c). A packet that came before its approval could not come again;
-- a set's element outlives its expectation by the time that taking it out takes, and another expectation to the same
-  destination, that nobody approved, would find it open. A packet in the queue is judged by its own connection.
+**No race against strangers.** An approval names source, destination, protocol and port of one expectation, and the kernel
+has one expectation for them at a time. One that allows anybody is in a set of its own, by destination.
 
-Connections that were let in are in a set by their id, so that further RELATED packets (UDP in one direction) do not wait.
+**No race against users.** The kernel takes an expectation out of its table with the first packet that fits, also when that
+packet is dropped afterwards (nf_ct_find_expectation, nf_conntrack_expect.c). A packet that came before the approval would
+come again as a stranger's. So the table remembers what it dropped; where an approved expectation ends and its packet
+was dropped, the guard puts the expectation back, and the packet that is sent again gets in.
 
-The queue has no `bypass`: without a listener the kernel drops. The table belongs to the guard's socket (`owner`): others
-cannot change it, `nft flush ruleset` leaves it. It persists when the guard is killed: closed, until a new guard adopts it
-or `release` removes it. Source: nf_tables_api.c (nft_rcv_nl_event, nf_tables_updtable), Linux 6.9.
+The table belongs to the guard's socket (`owner`): others cannot change it, `nft flush ruleset` leaves it. It persists when
+the guard is killed: closed, until a new guard adopts it or `release` removes it (nft_rcv_nl_event, nf_tables_updtable in
+nf_tables_api.c, Linux 6.9). A queue to the guard (NFQUEUE) would need no second packet, but not every kernel has it
+for nftables, nor tells it of connections (CONFIG_NFT_QUEUE, CONFIG_NETFILTER_NETLINK_GLUE_CT).
 """
 
 from __future__ import annotations
 
 import errno
-import struct
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
-from conntap import _core
 from conntap.errors import KernelError, UsageError
 from conntap.guard.hold_rules import (
     DELTABLE,
     FAMILY,
+    GETSETELEM,
     GETTABLE,
-    QUEUE,
-    TABLE,
-    element,
+    add,
+    held_element,
     install,
+    remove,
     table,
 )
-from conntap.guard.nft_wire import NFNL_SUBSYS_NFTABLES, Netlink, attribute, attributes, message, nested
-from conntap.guard.subject import Subject
+from conntap.guard.nft_wire import NFNL_SUBSYS_NFTABLES, NLM_F_CREATE, NLM_F_EXCL, Netlink
 from conntap.inside import within
 from conntap.netns import path_of
 
 if TYPE_CHECKING:
-    from conntap.guard.watch import Guard
+    from collections.abc import Sequence
+
+    from conntap.guard.hold_rules import Message
+    from conntap.guard.metrics import Metrics
+    from conntap.guard.subject import Subject
     from conntap.netns import NetNs
 
-__all__ = ["Hold", "Waiting", "release"]
+__all__ = ["Hold", "release"]
 
-# enum nfqnl_msg_types, nfqnl_attr_type, nfqnl_attr_config.
-NFNL_SUBSYS_QUEUE: Final = 3
-MSG_PACKET, MSG_VERDICT, MSG_CONFIG = 0, 1, 2
-NFQA_PACKET_HDR, NFQA_VERDICT_HDR, NFQA_CT = 1, 2, 11
-CFG_CMD, CFG_PARAMS, CFG_MAXLEN, CFG_MASK, CFG_FLAGS = 1, 2, 3, 4, 5
-CMD_BIND, CMD_UNBIND = 1, 2
-COPY_META: Final = 1
-F_CONNTRACK: Final = 2
-NF_DROP, NF_ACCEPT = 0, 1
-#: Packets that may wait in the kernel; more are dropped, and counted by it.
-MAXLEN: Final = 65_536
-BUFFER_BYTES: Final = 16 << 20
-#: How long a packet waits for word of its expectation: the kernel tells of one a moment after it can be used.
-PATIENCE_SECONDS: Final = 0.25
-#: A RELATED flow that was let in may send without an answer for so long, milliseconds.
-LET_IN_MS: Final = 600_000
+#: NEW of ctnetlink's expectations: subsystem 2, message 0.
+EXP_NEW: Final = 2 << 8
+#: When it is asked whether the packet that used an expectation up was dropped, seconds behind its end.
+LOOKS: Final = (0.01, 0.1, 0.4)
+#: An approval stays so long behind its expectation's end: the packet that ended it is on its way to our rules.
+LINGER_SECONDS: Final = 0.5
+#: An approval outlives its expectation's time by this.
+MORE_MS: Final = 2_000
 #: How often the table is looked after, seconds.
 LOOK_SECONDS: Final = 1.0
-#: NEW of ctnetlink: how a queued packet's connection reads as a row.
-CT_NEW: Final = 1 << 8
-NLM_F_CREATE_EXCL: Final = 0x600
+#: Messages in one transaction.
+AT_ONCE: Final = 200
 
 
-class Waiting(NamedTuple):
-    """A packet in the queue: its number, its connection, until when it waits (monotonic), its connection's id."""
+class Ended:
+    """An approved expectation that has ended, not by its time."""
 
-    number: int
-    subject: Subject | None
-    until: float
-    id: int
+    __slots__ = ("at", "body", "family", "looks", "subject")
+
+    def __init__(self, subject: Subject, family: int, body: bytes) -> None:
+        self.subject = subject
+        self.family = family
+        self.body = body
+        self.at = time.monotonic()
+        self.looks = 0
+
+    @property
+    def due(self) -> float:
+        return self.at + LOOKS[self.looks]
 
 
 class Hold:
-    """The table and the queue of one namespace; a `Guard` opens, feeds and closes it."""
+    """The table of one namespace; a `Guard` opens, feeds and closes it."""
 
-    def __init__(self, netns: NetNs = None, *, queue: int = QUEUE) -> None:
-        """Prepare; nothing is changed yet.
-
-        Args:
-            netns: which namespace.
-            queue: number of the queue; another program must not have it.
-        """
+    def __init__(self, netns: NetNs = None) -> None:
+        """Prepare; nothing is changed yet."""
         self._path = path_of(netns)
-        self._number = queue
-        self._table: Netlink | None = None
-        self._packets: Netlink | None = None
-        self._waiting: list[Waiting] = []
+        self._link: Netlink | None = None
+        self._approved: dict[Subject, float] = {}  # → until when, monotonic
+        self._ended: deque[Ended] = deque()
+        self._lingering: deque[tuple[float, Subject]] = deque()
         self._next_look = 0.0
 
-    def open(self, guard: Guard) -> None:
-        """Listen to the queue, then put up the table, or take over the one that a killed guard has left.
+    def open(self) -> None:
+        """Put the table up, or take over the one that a killed guard has left.
 
         Raises:
             UsageError: another guard holds this namespace.
             KernelError: the kernel refuses.
         """
-        self._packets = within(self._path, lambda: Netlink(buffer_bytes=BUFFER_BYTES))
-        self._table = within(self._path, Netlink)
+        self._link = within(self._path, Netlink)
         try:
-            self._listen()
-            self._table.transact("putting up the guard's table", install(self._number), family=FAMILY)
+            self._link.transact("putting up the guard's table", install(), family=FAMILY)
         except KernelError as error:
-            self.close()
-            if error.errno in (errno.EBUSY, errno.EPERM, errno.EEXIST) and error.errno != errno.EACCES:
-                raise UsageError(
-                    f"another guard holds this namespace, or a program has queue {self._number}: {error}",
-                    hint="stop it first; of one that was killed conntap guard --release removes what is left",
-                ) from error
-            raise
-
-    def _listen(self) -> None:
-        assert self._packets is not None
-        config = NFNL_SUBSYS_QUEUE << 8 | MSG_CONFIG
-        bind = attribute(CFG_CMD, struct.pack("!BxH", CMD_BIND, 0))
-        params = attribute(CFG_PARAMS, struct.pack("!IB", 0, COPY_META))
-        flags = attribute(CFG_FLAGS, struct.pack("!I", F_CONNTRACK)) + attribute(
-            CFG_MASK, struct.pack("!I", F_CONNTRACK)
-        )
-        length = attribute(CFG_MAXLEN, struct.pack("!I", MAXLEN))
-        op = f"listening to queue {self._number}"
-        self._packets.ask(op, config, bind, resource=self._number)
-        self._packets.ask(op, config, params + flags + length, resource=self._number)
-
-    def descriptors(self) -> list[int]:
-        """To poll."""
-        return [] if self._packets is None else [self._packets.fileno()]
+            self._link.close()
+            self._link = None
+            raise held_by_other(error) from error
 
     @property
     def wait(self) -> float | None:
-        """Seconds until a packet's patience ends; None: none waits."""
-        return max(0.0, min(one.until for one in self._waiting) - time.monotonic()) if self._waiting else None
+        """Seconds until something is due; None: nothing is."""
+        due = [one.due for one in self._ended] + [at for at, _ in list(self._lingering)[:1]]
+        return max(0.0, min(due) - time.monotonic()) if due else None
 
-    def receive(self, guard: Guard) -> None:
-        """Take what waits in the kernel's queue. Events that are older must be read behind this."""
-        assert self._packets is not None
-        found: list[tuple[int, bytes]] = []
-        try:
-            for kind, _, content in self._packets.receive():
-                if kind == NFNL_SUBSYS_QUEUE << 8 | MSG_PACKET:
-                    told = dict(attributes(content[4:]))
-                    number = struct.unpack_from("!I", told.get(NFQA_PACKET_HDR, bytes(4)))[0]
-                    found.append((number, content[:4] + told.get(NFQA_CT, b"")))
-        except KernelError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            guard.metrics.add("held_lost")  # the kernel dropped packets that we did not fetch in time: closed
-        if not found:
-            return
-        guard.metrics.add("held", len(found))
-        until = time.monotonic() + PATIENCE_SECONDS
-        rows: dict[int, tuple[Subject, int]] = {}
-        datagrams = [(_row(body), 0) for _, body in found]
-        for index, _, _, id_, _, _, raw in _core.Batch.of(datagrams).announced():
-            rows[index] = (Subject._make(raw), id_)
-        for index, (number, _) in enumerate(found):
-            subject, id_ = rows.get(index, (None, 0))
-            self._waiting.append(Waiting(number, subject, until, id_))
-
-    def answer(self, guard: Guard) -> None:
-        """Let in, drop, or let wait a little longer."""
-        if not self._waiting:
-            return
-        verdicts: list[bytes] = []
-        passed: list[int] = []
-        still: list[Waiting] = []
+    def approve(self, metrics: Metrics, subjects: Sequence[tuple[Subject, int]]) -> None:
+        """Let in what is approved, each for the seconds that its expectation has left."""
         now = time.monotonic()
-        for one in self._waiting:
-            allowed = guard.judged(one.subject) if one.subject is not None else False
-            if allowed is None and now < one.until:
-                still.append(one)
+        fresh: list[Message] = []
+        for subject, timeout in subjects:
+            until = now + timeout
+            known = self._approved.get(subject)
+            if known is not None and known >= until - 1:
+                continue  # a round sees it again
+            if known is not None:
+                fresh.append(remove(subject))
+            self._approved[subject] = until
+            fresh.append(add(subject, timeout * 1000 + MORE_MS))
+            metrics.add("approved")
+        self._change(metrics, "approving expectations", fresh)
+
+    def refuse(self, metrics: Metrics, subjects: Sequence[Subject]) -> None:
+        """Take back at once what may be left of an earlier approval of the same ends."""
+        gone = [subject for subject in subjects if self._approved.pop(subject, None) is not None]
+        self._change(metrics, "taking approvals back", [remove(subject) for subject in gone])
+
+    def ended(self, subject: Subject, family: int, body: bytes) -> None:
+        """An approved expectation ended; *body* are the attributes of its DESTROY."""
+        if subject not in self._approved:
+            return
+        self._ended.append(Ended(subject, family, body))
+
+    def came(self, subject: Subject) -> None:
+        """A connection came by an expectation: its packet was let in."""
+        for one in self._ended:
+            if one.subject.master == subject.master and one.subject[6:8] == subject[6:8]:
+                self._ended.remove(one)
+                self._lingering.append((time.monotonic() + LINGER_SECONDS, one.subject))
+                return
+
+    def look_after(self, metrics: Metrics) -> None:
+        """Put back what a dropped packet has used up; take old approvals out; is the table still there?"""
+        now = time.monotonic()
+        for one in [one for one in self._ended if one.due <= now]:
+            if self._was_dropped(one.subject):
+                self._ended.remove(one)
+                self._put_back(metrics, one)
                 continue
-            verdicts.append(verdict(one.number, NF_ACCEPT if allowed else NF_DROP, self._number))
-            if allowed:
-                guard.metrics.add("let_in")
-                if one.id:
-                    passed.append(one.id)
-            else:
-                guard.metrics.add("refused" if allowed is False else "refused_unknown")
-        self._waiting = still
-        if passed and self._table is not None:
-            try:
-                self._table.transact(
-                    "letting further packets pass", [element(one, LET_IN_MS) for one in passed], family=FAMILY
-                )
-                guard.metrics.add("approved", len(passed))
-            except KernelError:
-                guard.metrics.add("hold_failures")  # its next packet waits again
-        if verdicts and self._packets is not None:
-            self._packets.send(b"".join(verdicts))
+            one.looks += 1
+            if one.looks == len(LOOKS):
+                self._ended.remove(one)
+                self._lingering.append((now, one.subject))
+        old: list[Subject] = []
+        while self._lingering and self._lingering[0][0] <= now:
+            _, subject = self._lingering.popleft()
+            if self._approved.pop(subject, None) is not None:
+                old.append(subject)
+        self._change(metrics, "taking approvals back", [remove(subject) for subject in old])
+        if now >= self._next_look and self._link is not None:
+            self._next_look = now + LOOK_SECONDS
+            expired = [subject for subject, until in self._approved.items() if until + MORE_MS / 1000 < now]
+            for subject in expired:
+                del self._approved[subject]
+            if not is_there(self._link):
+                self._link.transact("putting the guard's table back", install(), family=FAMILY)
+                metrics.add("repaired")
+                alive = [(subject, max(1, int(until - now))) for subject, until in self._approved.items()]
+                self._approved.clear()
+                self.approve(metrics, alive)
 
-    def look_after(self, guard: Guard) -> None:
-        """Is our table still there?"""
-        now = time.monotonic()
-        if now < self._next_look or self._table is None:
+    def _was_dropped(self, subject: Subject) -> bool:
+        if self._link is None:
+            return False
+        kind = NFNL_SUBSYS_NFTABLES << 8 | GETSETELEM
+        try:
+            self._link.ask("asking what was dropped", kind, held_element(subject), family=FAMILY)
+        except KernelError:
+            return False
+        return True
+
+    def _put_back(self, metrics: Metrics, one: Ended) -> None:
+        self._approved.pop(one.subject, None)  # approved anew when the kernel tells of it
+        if self._link is None:
             return
-        self._next_look = now + LOOK_SECONDS
-        if not is_there(self._table):
-            self._table.transact("putting the guard's table back", install(self._number), family=FAMILY)
-            guard.metrics.add("repaired")
+        try:
+            self._link.ask(
+                "putting an expectation back", EXP_NEW, one.body, family=one.family, flags=NLM_F_CREATE | NLM_F_EXCL
+            )
+            metrics.add("put_back")
+        except KernelError:
+            metrics.add("not_put_back")  # its master has gone, or another has taken its place
+
+    def _change(self, metrics: Metrics, op: str, wanted: list[Message]) -> None:
+        if self._link is None:
+            return
+        for at in range(0, len(wanted), AT_ONCE):
+            part = wanted[at : at + AT_ONCE]
+            try:
+                self._link.transact(op, part, family=FAMILY)
+            except KernelError:
+                for one in part:  # an element that has expired fails the whole: each by itself
+                    try:
+                        self._link.transact(op, [one], family=FAMILY)
+                    except KernelError as error:
+                        if error.errno != errno.ENOENT:
+                            metrics.add("hold_failures")
 
     def close(self) -> None:
-        """Take the table down and let go of the queue. May be called twice."""
-        if self._table is not None:
-            try:
-                self._table.transact("taking the guard's table down", [(DELTABLE, 0, table())], family=FAMILY)
-            except KernelError:
-                pass  # it is not there, or another's
-            self._table.close()
-            self._table = None
-        if self._packets is not None:
-            self._packets.close()
-            self._packets = None
-
-
-def verdict(number: int, what: int, queue: int) -> bytes:
-    """A verdict on one packet."""
-    head = attribute(NFQA_VERDICT_HDR, struct.pack("!II", what, number))
-    return message(NFNL_SUBSYS_QUEUE << 8 | MSG_VERDICT, 0, head, resource=queue)
-
-
-def _row(body: bytes) -> bytes:
-    """The connection of a queued packet as the message of a NEW event."""
-    return struct.pack("=IHHII", 16 + len(body), CT_NEW, NLM_F_CREATE_EXCL, 0, 0) + body
+        """Take the table down. May be called twice."""
+        if self._link is None:
+            return
+        with suppress(KernelError):  # it is not there, or another's
+            self._link.transact("taking the guard's table down", [(DELTABLE, 0, table())], family=FAMILY)
+        self._link.close()
+        self._link = None
 
 
 def is_there(link: Netlink) -> bool:
@@ -240,6 +237,14 @@ def is_there(link: Netlink) -> bool:
             return False
         raise
     return True
+
+
+def held_by_other(error: KernelError) -> UsageError | KernelError:
+    """The kernel's no, as what it means."""
+    if error.errno in (errno.EBUSY, errno.EOPNOTSUPP, errno.EPERM) and "owner" not in error.hint:
+        hint = "stop it first; what a killed one has left conntap guard --release removes"
+        return UsageError(f"another guard holds this namespace ({error})", hint=hint)
+    return error
 
 
 def release(netns: NetNs = None) -> bool:
@@ -254,17 +259,10 @@ def release(netns: NetNs = None) -> bool:
         if not is_there(link):
             return False
         try:
-            # To adopt it first: what belongs to nobody may not be removed by others either.
-            link.transact("releasing the guard's table", install(QUEUE)[:1], family=FAMILY)
-            link.transact("releasing the guard's table", [(DELTABLE, 0, table())], family=FAMILY)
+            # Adopt it, and delete it.
+            link.transact("releasing the guard's table", install()[:2], family=FAMILY)
         except KernelError as error:
-            if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.EBUSY):
-                raise UsageError(
-                    "a guard that runs holds this namespace", hint="stop it: it takes its table down itself"
-                ) from error
-            raise
+            raise held_by_other(error) from error
         return True
     finally:
         link.close()
-
-

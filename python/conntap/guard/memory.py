@@ -79,6 +79,13 @@ class Memory:
             del self._count[owner]
         return True
 
+    def decided(self, subject: Subject) -> Decision | None:
+        """The decision about exactly this one."""
+        for one in self._last.get((subject[1], subject[6], subject[7]), ()):
+            if one.subject == subject:
+                return one.decision
+        return None
+
     def count(self, subject: Subject) -> int:
         """How many of this helper and master's host are open, the subject itself not counted."""
         count = self._count.get((subject[0], subject[8]), 0)

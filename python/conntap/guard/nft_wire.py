@@ -1,7 +1,7 @@
-"""Messages to nf_tables and nfnetlink_queue: written, sent, answered; no rule text on the way.
+"""Messages to nf_tables and ctnetlink: written, sent, answered; no rule text on the way.
 
 nft cannot make a table that outlives its owner (`persist`), and the owner is the socket that made it: so the few messages
-that hold needs are written here. Source: include/uapi/linux/netfilter/{nf_tables,nfnetlink_queue,nfnetlink}.h.
+that hold needs are written here. Source: include/uapi/linux/netfilter/{nf_tables,nfnetlink}.h.
 """
 
 from __future__ import annotations
@@ -16,18 +16,16 @@ from conntap.errors import KernelError, from_errno
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Netlink", "attribute", "attributes", "message", "nested"]
+__all__ = ["Netlink", "attribute", "message", "nested"]
 
 NETLINK_NETFILTER: Final = 12
 HEAD: Final = struct.Struct("=IHHII")
 NFGENMSG: Final = struct.Struct("!BBH")
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_CREATE, NLM_F_APPEND = 1, 4, 0x400, 0x800
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 1, 4, 0x200, 0x400, 0x800
 NLMSG_ERROR: Final = 2
 NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END = 16, 17
 NFNL_SUBSYS_NFTABLES: Final = 10
 NLA_F_NESTED: Final = 0x8000
-NLA_TYPE_MASK: Final = 0x3FFF
-SO_RCVBUFFORCE: Final = 33
 DATAGRAM: Final = 1 << 17
 
 
@@ -58,46 +56,26 @@ def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
         at += (length + 3) & ~3
 
 
-def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(kind, value) of each attribute."""
-    at = 0
-    while at + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, at)
-        if length < 4:
-            return
-        yield kind & NLA_TYPE_MASK, data[at + 4 : at + length]
-        at += (length + 3) & ~3
-
-
 class Netlink:
     """A socket to netfilter in the caller's network namespace."""
 
-    def __init__(self, *, buffer_bytes: int = 0) -> None:
+    def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
         self._socket.bind((0, 0))
         self._seq = 0
-        if buffer_bytes:
-            try:
-                self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, buffer_bytes)
-            except OSError:
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
-
-    def fileno(self) -> int:
-        """For poll."""
-        return self._socket.fileno()
 
     def close(self) -> None:
         """Let go; what the kernel had bound to the socket ends."""
         self._socket.close()
 
-    def ask(self, op: str, kind: int, body: bytes, *, family: int = 0, resource: int = 0) -> None:
+    def ask(self, op: str, kind: int, body: bytes, *, family: int = 0, flags: int = 0) -> None:
         """Send one message and hear that it was done.
 
         Raises:
             KernelError: it was refused.
         """
         self._seq += 1
-        self._socket.send(message(kind, NLM_F_ACK, body, family=family, resource=resource, seq=self._seq))
+        self._socket.send(message(kind, flags | NLM_F_ACK, body, family=family, seq=self._seq))
         self._acknowledged(op, {self._seq})
 
     def transact(self, op: str, wanted: Sequence[tuple[int, int, bytes]], *, family: int) -> None:
@@ -117,32 +95,6 @@ class Netlink:
         parts.append(message(NFNL_MSG_BATCH_END, 0, b"", resource=NFNL_SUBSYS_NFTABLES, seq=self._seq))
         self._socket.send(b"".join(parts))
         self._acknowledged(op, waiting)
-
-    def send(self, data: bytes) -> None:
-        """Send messages that are not answered.
-
-        Raises:
-            KernelError: the kernel refused at once.
-        """
-        try:
-            self._socket.send(data)
-        except OSError as error:
-            raise from_errno("answering the kernel", error.errno or 0) from error
-
-    def receive(self) -> Iterator[tuple[int, int, bytes]]:
-        """All messages that wait; (kind, sequence number, content).
-
-        Raises:
-            KernelError: some were lost (ENOBUFS).
-        """
-        while True:
-            try:
-                data = self._socket.recv(DATAGRAM, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                raise from_errno("receiving packets to decide about", error.errno or 0) from error
-            yield from messages(data)
 
     def _acknowledged(self, op: str, waiting: set[int]) -> None:
         while waiting:

@@ -204,7 +204,9 @@ class Reader:
         """
         for name in self.data:
             if name not in TABLES:
-                self.fault((name,), name, "there is no such table" + (close_to(name, TABLES) or f": say {', '.join(TABLES)}"))
+                self.fault(
+                    (name,), name, "there is no such table" + (close_to(name, TABLES) or f": say {', '.join(TABLES)}")
+                )
         default = self.table(("default",), "default")
         denied = self.table(("deny",), "deny")
         actions = self.actions(self.table(("actions",), "actions"))
@@ -240,7 +242,9 @@ class Reader:
             at: Path = (*path, name)
             if read is None:
                 self.fault(
-                    at, f"{table}.{name}", "there is no such key" + (close_to(name, KEYS[table]) or f": say {', '.join(KEYS[table])}")
+                    at,
+                    f"{table}.{name}",
+                    "there is no such key" + (close_to(name, KEYS[table]) or f": say {', '.join(KEYS[table])}"),
                 )
                 continue
             try:
@@ -279,7 +283,11 @@ class Reader:
         names = {"block": "block_seconds", "timeout": "timeout_seconds"}
         made = Actions(**{names.get(name, name): said.value for name, said in values.items()})
         if "alert" in made.on_deny and not made.alert and not made.command:
-            self.fault(("actions", "on_deny"), "actions.on_deny", 'says "alert", and neither alert = [ … ] nor command = [ … ] where to')
+            self.fault(
+                ("actions", "on_deny"),
+                "actions.on_deny",
+                'says "alert", and neither alert = [ … ] nor command = [ … ] where to',
+            )
         if "alert" not in made.on_deny and (made.alert or made.command):
             key = "alert" if made.alert else "command"
             self.fault(("actions", key), f"actions.{key}", 'is never used: on_deny does not say "alert"')
@@ -293,7 +301,11 @@ class Reader:
         for index, section in enumerate(policy.sections.values()):
             path: Path = ("helper", index)
             if section.name in denied.helpers.value and section.allow.value:
-                self.fault(path, "helper.name", f"'{section.name}' is allowed something, and denied always at {denied.helpers.place}")
+                self.fault(
+                    path,
+                    "helper.name",
+                    f"'{section.name}' is allowed something, and denied always at {denied.helpers.place}",
+                )
             if not section.allow.value:
                 said = [key for key in RULES if key != "allow" and (*path, key) in self.lines]
                 if said:
@@ -311,10 +323,16 @@ class Reader:
             if section.ports.place != "built-in default" and all(
                 any(low <= one and two <= high for low, high in denied.ports.value) for one, two in section.ports.value
             ):
-                self.fault((*path, "ports"), f"{table}.ports", f"allows nothing: all of it is denied at {denied.ports.place}")
+                self.fault(
+                    (*path, "ports"), f"{table}.ports", f"allows nothing: all of it is denied at {denied.ports.place}"
+                )
             for key, nets in (("masters", denied.masters), ("destinations", denied.destinations)):
                 said: Said[tuple[Network | str, ...]] = getattr(section, key)
-                if said.value and said.place != "built-in default" and all(inside(one, nets.value) for one in said.value):
+                if (
+                    said.value
+                    and said.place != "built-in default"
+                    and all(inside(one, nets.value) for one in said.value)
+                ):
                     self.fault((*path, key), f"{table}.{key}", f"allows nothing: all of it is denied at {nets.place}")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import select
+import time
 from typing import TYPE_CHECKING, Final
 
 from conntap import _core
@@ -32,6 +33,8 @@ __all__ = ["Decided", "Guard"]
 
 #: What a guard listens to. Only flows that began because of an expectation are of interest among the new ones.
 WHERE: Final = "exp_new or exp_destroy or (new and related)"
+#: The table of expectations is read so often.
+ROUND_SECONDS: Final = 1.0
 #: Batches read at once before anything else gets its turn.
 BURST: Final = 64
 
@@ -98,17 +101,15 @@ class Guard:
         self._delete = "delete" in self.policy.actions.on_deny and not dry_run
         self._delete_flows = "delete-flow" in self.policy.actions.on_deny and not dry_run
         self._told: list[Decided] = []
-        self._lost = 0
+        self._next_round = 0.0
         self._kernel: Conntrack | None = Conntrack(netns)
         try:
             self._events = self._kernel.events(WHERE, buffer_bytes=buffer_bytes, updates=False)
             self._poll = select.poll()
             self._poll.register(self._events.fileno(), select.POLLIN)
-            self.look_over()
             if hold is not None:
-                hold.open(self)
-                for descriptor in hold.descriptors():
-                    self._poll.register(descriptor, select.POLLIN)
+                hold.open()
+            self.look_over()
         except BaseException:
             self.close()
             raise
@@ -182,21 +183,28 @@ class Guard:
         Args:
             timeout: seconds to wait; None for ever.
         """
-        ready = self._poll.poll(None if timeout is None else max(0, round(timeout * 1000)))
-        if not ready:
-            if self.hold is not None:
-                self.hold.look_after(self)
-            return False
-        if self.hold is None:
-            self.drain()
-        else:
-            # Packets first, then the events that are older than they.
-            packets = self.hold.receive()
-            self.drain()
-            self.hold.answer(self, packets)
-            self.hold.look_after(self)
+        waits = [
+            one
+            for one in (timeout, self.hold and self.hold.wait, self._next_round - time.monotonic())
+            if one is not None
+        ]
+        ready = self._poll.poll(max(0, round(min(waits) * 1000)))
+        self.drain()
+        if self.hold is not None:
+            self.hold.look_after(self.metrics)
+        if time.monotonic() >= self._next_round:
+            self.make_round()
         self.tell_all()
-        return True
+        return bool(ready)
+
+    def make_round(self) -> None:
+        """Read the table of expectations: of masters that are older than the guard the kernel sends no events.
+
+        Such a connection has no room for them (nf_ct_ecache_ext_add) unless nf_conntrack_events was 1 when it began.
+        """
+        for batch in self.kernel.expectations().batches():
+            self.batch(batch)
+        self._next_round = time.monotonic() + ROUND_SECONDS
 
     def drain(self) -> None:
         """Deal with all events that have come."""
@@ -209,33 +217,47 @@ class Guard:
     def batch(self, batch: _core.Batch) -> None:
         """Deal with events, or with entries of a table."""
         denied: list[tuple[int, Decided]] = []
-        allowed: list[tuple[Subject, int, int]] = []
-        ended: list[Subject] = []
-        memory, counts, told = self.memory, self.metrics.counts, self._told
+        allowed: list[tuple[Subject, int]] = []
+        memory, counts, told, hold = self.memory, self.metrics.counts, self._told, self.hold
         for index, kind, received_ns, _id, timeout, _flags, raw in batch.announced():
             subject = Subject._make(raw)
             if kind in ("EXP_NEW", "EXP_ENTRY"):
+                if kind == "EXP_ENTRY" and (known := memory.decided(subject)) and (known.allowed or not self._delete):
+                    if known.allowed:
+                        allowed.append((subject, timeout))  # it may have got more time without a word
+                    continue
                 decision = self.judge.decide(subject)
                 memory.note(subject, decision)
                 counts["expectations"] += 1
                 if decision.allowed:
                     counts["allowed"] += 1
-                    allowed.append((subject, timeout, received_ns))
+                    allowed.append((subject, timeout))
                     told.append(Decided("expectation", subject, decision, "allowed", received_ns))
                 else:
                     counts["denied"] += 1
                     denied.append((index, Decided("expectation", subject, decision, "denied", received_ns)))
             elif kind == "EXP_DESTROY":
                 counts["ended"] += 1
-                if memory.closed(subject):
-                    ended.append(subject)
+                if memory.closed(subject) and hold is not None:
+                    self.flush(allowed)
+                    data, _ = batch.messages()[index]
+                    hold.ended(subject, data[16], data[20:])
             else:
+                if hold is not None:
+                    hold.came(subject)
                 self.related(index, subject, received_ns, denied)
+        if hold is not None and denied:
+            hold.refuse(self.metrics, [one.subject for _, one in denied])
+        self.flush(allowed)
         if denied:
             self.take_back(batch, denied)
-        if self.hold is not None and (allowed or ended):
-            self.hold.change(self, allowed, ended)
         self.look_for_loss()
+
+    def flush(self, allowed: list[tuple[Subject, int]]) -> None:
+        """Tell hold what is approved."""
+        if self.hold is not None and allowed:
+            self.hold.approve(self.metrics, allowed)
+        allowed.clear()
 
     def related(self, index: int, subject: Subject, received_ns: int, denied: list[tuple[int, Decided]]) -> None:
         """A flow that began because of an expectation: did it slip in before that was deleted?"""
@@ -290,8 +312,7 @@ class Guard:
 
     def look_over(self) -> None:
         """Decide about all that is in the tables now: expectations, and flows that began because of one."""
-        for batch in self.kernel.expectations().batches():
-            self.batch(batch)
+        self.make_round()
         for batch in self.kernel.flows("related").batches():
             self.batch(batch)
         self.tell_all()

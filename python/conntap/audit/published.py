@@ -5,38 +5,44 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from conntap.rules.model import Span, Translate
-from conntap.rules.spans import union
+from conntap.rules.spans import intersect, union
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from conntap.rules.model import Rule, RuleSet
     from conntap.rules.spans import Spans
 
-__all__ = ["dnats", "hiding", "published"]
+__all__ = ["dnats", "hiding", "published", "translated"]
 
 ALL: Final = (Span(0, 65535),)
 #: The last address of IPv4.
 LAST_4: Final = (1 << 32) - 1
 
 
-def published(rules: RuleSet, host: int) -> Spans:
-    """Ports of a host that rules publish by DNAT.
+def published(dnats: Iterable[tuple[Rule, Translate]], host: int) -> Spans:
+    """Ports of a host that rules of DNAT publish.
 
     Only what a rule itself says is believed: one that names no port publishes none here, for it may be reached by a
     jump that names them.
     """
     found: list[Span] = []
-    for rule, one in translations(rules):
+    for rule, one in dnats:
         if holds(one, host):
             found += (one.ports,) if one.ports is not None else asked_ports(rule)
     return union(found)
 
 
-def dnats(rules: RuleSet) -> Iterator[tuple[Spans, Span | None]]:
-    """Of each rule of DNAT the ports for which it asks, all where it does not, and the new ones; None: the same."""
-    for rule, one in translations(rules):
-        yield union(asked_ports(rule)) or ALL, one.ports
+def translated(dnats: Iterable[tuple[Rule, Translate]], ports: Spans) -> Spans:
+    """The ports to which DNAT leads connections that have one of these, before it or behind it."""
+    found: list[Span] = []
+    for rule, one in dnats:
+        asked = union(asked_ports(rule)) or ALL
+        if one.ports is None:
+            found += intersect(asked, ports)
+        elif intersect(asked, ports) or intersect((one.ports,), ports):
+            found.append(one.ports)
+    return union(found)
 
 
 def hiding(rules: RuleSet) -> frozenset[int]:
@@ -72,7 +78,7 @@ def versions(rule: Rule) -> set[int]:
     return {6 if value.last > LAST_4 else 4 for some in addresses for value in some if isinstance(value, Span)}
 
 
-def translations(rules: RuleSet) -> Iterator[tuple[Rule, Translate]]:
+def dnats(rules: RuleSet) -> Iterator[tuple[Rule, Translate]]:
     """The rules that translate destinations, and how."""
     for chain in rules.chains.values():
         for rule in chain.rules:

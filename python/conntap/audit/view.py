@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from conntap.audit.assigned import Assignment, assignments_of
 from conntap.audit.known import HELPERS
-from conntap.audit.published import dnats, hiding, published
+from conntap.audit.published import dnats, hiding, published, translated
 from conntap.audit.sides import STRANGER, words
 from conntap.rules.follow import follow
 from conntap.rules.model import Span
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from conntap.audit.known import Expected, Helper
     from conntap.audit.sides import Sides
     from conntap.gateway.state import Gateway
-    from conntap.rules.model import Rule
+    from conntap.rules.model import Rule, Translate
     from conntap.rules.packet import Answer, Step
 
 __all__ = ["ANYBODYS_HELPER", "ANYWHERE", "NOWHERE", "Opening", "View"]
@@ -123,15 +123,10 @@ class View:
         """Sources of IPv4 are translated somewhere."""
         return 4 in self.hiding
 
-    def translated(self, ports: tuple[Span, ...]) -> tuple[Span, ...]:
-        """The ports to which DNAT leads connections that have one of these, before it or behind it."""
-        found: list[Span] = []
-        for asked, new in dnats(self.gateway.rules):
-            if new is None:
-                found += intersect(asked, ports)
-            elif intersect(asked, ports) or intersect((new,), ports):
-                found.append(new)
-        return union(found)
+    @cached_property
+    def dnats(self) -> tuple[tuple[Rule, Translate], ...]:
+        """The rules of DNAT."""
+        return tuple(dnats(self.gateway.rules))
 
     def hosts(self, inside: str, nfproto: int) -> tuple[int, ...]:
         """Hosts inside that are asked about: one that no rule knows, and those of which rules on RELATED speak."""
@@ -255,7 +250,7 @@ class View:
         related, new = ask(state="related", helper=helper), ask(state="new")
         hidden = nfproto in self.hiding and not new.dropped and not new.unsure
         taken = () if hidden else new.accepted
-        if public := published(self.gateway.rules, host):
+        if public := published(self.dnats, host):
             taken = union((*taken, *intersect(public, ask(state="new", forwarded=True).accepted)))
         return related, replace(related, accepted=less(related.accepted, taken), unsure=less(related.unsure, taken))
 
@@ -268,7 +263,7 @@ class View:
         asked = one.ports or PORTS
         for l4proto in protocols:
             # Which host inside, and which server outside, does not matter; a stranger is one that no rule knows.
-            for ports, forwarded in ((asked, False), (self.translated(asked), True)):
+            for ports, forwarded in ((asked, False), (translated(self.dnats, asked), True)):
                 if not ports or (forwarded and iif not in self.sides.outside):
                     continue
                 answer = self.packet(

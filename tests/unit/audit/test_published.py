@@ -2,7 +2,7 @@
 
 import ipaddress
 
-from conntap.audit.published import asked_ports, dnats, hiding, published
+from conntap.audit.published import asked_ports, dnats, hiding, published, translated
 from conntap.rules.model import Chain, Condition, Place, Rule, RuleSet, Span, Translate
 
 PLACE = Place("nft", "ip", "nat", "pre")
@@ -13,7 +13,7 @@ WEB = Condition(("dport",), (((Span(80, 80), Span(443, 443)),),))
 
 def ports(*rules):
     chain = Chain(PLACE, "prerouting", "nat", -100, "accept", rules)
-    return published(RuleSet({("nft", "ip", "nat", "pre"): chain}), INSIDE)
+    return published(dnats(RuleSet({("nft", "ip", "nat", "pre"): chain})), INSIDE)
 
 
 def rule(*conditions, new=None, addr=ADDRESS, kind="dnat"):
@@ -46,11 +46,16 @@ def test_ports_that_it_must_not_be_are_not_asked_for():
 
 
 def test_ports_before_and_behind_dnat():
-    chain = Chain(PLACE, "prerouting", "nat", -100, "accept", (rule(WEB, new=Span(8080, 8080)), rule()))
-    assert list(dnats(RuleSet({("nft", "ip", "nat", "pre"): chain}))) == [
-        ((Span(80, 80), Span(443, 443)), Span(8080, 8080)),
-        ((Span(0, 65535),), None),
-    ]
+    new = Translate("dnat", ADDRESS, Span(8080, 8080))
+    for port in (80, 443, 8080):
+        assert translated([(rule(WEB), new)], (Span(port, port),)) == (Span(8080, 8080),)
+    assert translated([(rule(WEB), new)], (Span(21, 21),)) == ()
+
+
+def test_dnat_that_keeps_the_port():
+    same = Translate("dnat", ADDRESS)
+    assert translated([(rule(WEB), same)], (Span(400, 500),)) == (Span(443, 443),)
+    assert translated([(rule(), same)], (Span(400, 500),)) == (Span(400, 500),)
 
 
 def hidden(family, *conditions, hook="postrouting"):

@@ -67,10 +67,9 @@ def test_what_is_published_is_no_helpers_doing():
     assert beyond.accepted == (Span(50000, 50099),)
 
 
-def test_ports_that_dnat_leads_to():
-    seen = of_corpus("nft-status-dnat")
-    assert seen.translated((Span(8443, 8443),)) == (Span(443, 443),)
-    assert seen.translated((Span(21, 21),)) == ()
+def test_rules_of_dnat():
+    (one,) = of_corpus("nft-status-dnat").dnats
+    assert one[1].ports == Span(443, 443)
 
 
 def test_what_a_helper_expects_where_it_is_assigned():

@@ -35,6 +35,7 @@ from conntap.guard.hold_rules import (
     add,
     held_element,
     install,
+    key_of,
     remove,
     table,
 )
@@ -91,6 +92,7 @@ class Hold:
         self._path = path_of(netns)
         self._link: Netlink | None = None
         self._approved: dict[Subject, float] = {}  # → until when, monotonic
+        self._elements: dict[tuple[str, bytes], int] = {}  # → how many subjects it stands for
         self._ended: deque[Ended] = deque()
         self._lingering: deque[tuple[float, Subject]] = deque()
         self._next_look = 0.0
@@ -125,17 +127,34 @@ class Hold:
             known = self._approved.get(subject)
             if known is not None and known >= until - 1:
                 continue  # a round sees it again
-            if known is not None:
-                fresh.append(remove(subject))
+            others = 1
+            if known is None:
+                others = self._elements.get(key_of(subject), 0)
+                self._elements[key_of(subject)] = others + 1
+                metrics.add("approved")
             self._approved[subject] = until
+            if others:
+                fresh.append(remove(subject))  # one that is there keeps its time otherwise
             fresh.append(add(subject, timeout * 1000 + MORE_MS))
-            metrics.add("approved")
         self._change(metrics, "approving expectations", fresh)
 
     def refuse(self, metrics: Metrics, subjects: Sequence[Subject]) -> None:
         """Take back at once what may be left of an earlier approval of the same ends."""
-        gone = [subject for subject in subjects if self._approved.pop(subject, None) is not None]
-        self._change(metrics, "taking approvals back", [remove(subject) for subject in gone])
+        self._take_back(metrics, subjects)
+
+    def _take_back(self, metrics: Metrics, subjects: Sequence[Subject]) -> None:
+        """Forget approvals; an element that stands for others too stays."""
+        gone: list[Message] = []
+        for subject in subjects:
+            if self._approved.pop(subject, None) is None:
+                continue
+            key = key_of(subject)
+            left = self._elements.pop(key, 1) - 1
+            if left:
+                self._elements[key] = left
+            else:
+                gone.append(remove(subject))
+        self._change(metrics, "taking approvals back", gone)
 
     def ended(self, subject: Subject, family: int, body: bytes) -> None:
         """An approved expectation ended; *body* are the attributes of its DESTROY."""
@@ -165,20 +184,18 @@ class Hold:
                 self._lingering.append((now, one.subject))
         old: list[Subject] = []
         while self._lingering and self._lingering[0][0] <= now:
-            _, subject = self._lingering.popleft()
-            if self._approved.pop(subject, None) is not None:
-                old.append(subject)
-        self._change(metrics, "taking approvals back", [remove(subject) for subject in old])
+            old.append(self._lingering.popleft()[1])
+        self._take_back(metrics, old)
         if now >= self._next_look and self._link is not None:
             self._next_look = now + LOOK_SECONDS
             expired = [subject for subject, until in self._approved.items() if until + MORE_MS / 1000 < now]
-            for subject in expired:
-                del self._approved[subject]
+            self._take_back(metrics, expired)
             if not is_there(self._link):
                 self._link.transact("putting the guard's table back", install(), family=FAMILY)
                 metrics.add("repaired")
                 alive = [(subject, max(1, int(until - now))) for subject, until in self._approved.items()]
                 self._approved.clear()
+                self._elements.clear()
                 self.approve(metrics, alive)
 
     def _was_dropped(self, subject: Subject) -> bool:
@@ -192,7 +209,7 @@ class Hold:
         return True
 
     def _put_back(self, metrics: Metrics, one: Ended) -> None:
-        self._approved.pop(one.subject, None)  # approved anew when the kernel tells of it
+        self._take_back(metrics, [one.subject])  # approved anew when the kernel tells of it
         if self._link is None:
             return
         try:

@@ -22,7 +22,7 @@ __all__ = [
     "Message",
     "add",
     "held_element",
-    "install",
+    "install", "key_of",
     "remove",
     "rules_text",
     "table",

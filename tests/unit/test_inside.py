@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conntap.inside import within
 from conntap.errors import KernelError, NotFoundError
+from conntap.inside import within
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -39,6 +39,7 @@ COMMANDS = {
     "sql": ("conntap.cli.sql", "sql", "Ask a ledger in SQL."),
     "ledger": ("conntap.cli.ledger", "ledger", "Look after a ledger on disk: verify, merge, drop, hold."),
     "config": ("conntap.cli.config", "config", "Check the logger's settings, or print an example."),
+    "guard": ("conntap.cli.guard", "guard", "Hold a live gateway to a policy for expectations."),
     "doctor": ("conntap.cli.doctor", "doctor", "See whether the kernel's settings and counters are fine."),
     "conntrack": ("conntap.cli.conntrack", "conntrack", "Be the `conntrack` command."),
     "lab": ("conntap.cli.lab", "lab", "Run real traffic through a gateway made of namespaces."),

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from conntap import _core
-from conntap.inside import within
 from conntap.doctor.nflog import PacketLog
 from conntap.errors import ConntapError, KernelError, UnsupportedError, UsageError
+from conntap.inside import within
 from conntap.netns import NetNs, path_of
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from conntap.guard.policy import BUILT_IN, base_name
 from conntap.guard.subject import show_address
@@ -101,7 +101,7 @@ def decide_static(policy: Policy, subject: Subject, state: State) -> Decision:
     return Decision(True, rule, "nothing speaks against it")
 
 
-def no(said: Said[object] | Said[int], key: str, reason: str) -> Decision:
+def no(said: Said[Any], key: str, reason: str) -> Decision:
     return Decision(False, f"{said.place} {key}", reason)
 
 
@@ -156,10 +156,10 @@ def ends_refused(section: Section, subject: Subject, state: State) -> Decision |
     if subject.anyone and "any" not in sources.value and not any_covers(sources.value, subject):
         return no(sources, "sources", f"anyone may connect to {show_address(subject.dst)}: its source is a wildcard")
     client, server = (subject.master_src,), (subject.master_dst,)
-    if subject.dst not in (*client, *server) or subject.src not in (*client, *server):
-        # The client as it is seen outside, the server as it is inside: only the table of flows knows.
-        if (reply := state.reply_of(subject)) is not None:
-            client, server = (*client, reply[1]), (*server, reply[0])
+    known = subject.dst in (*client, *server) and subject.src in (*client, *server)
+    # The client as it is seen outside, the server as it is inside: only the table of flows knows.
+    if not known and (reply := state.reply_of(subject)) is not None:
+        client, server = (*client, reply[1]), (*server, reply[0])
     to_client, to_server = subject.dst in client, subject.dst in server
     if not (
         (to_client and "client" in destinations.value)

@@ -1,21 +1,21 @@
 """Hold: the first packet of an expected connection gets in only when its expectation was approved. Fail closed.
 
-A table of ours, before the gateway's own rules, drops the first packets of RELATED connections whose expectation is in none
-of its sets; what is approved goes on to the gateway's own rules. The first packet of a connection, and no later one: behind
-it the connection is confirmed.
+A table of ours, before the gateway's own rules, drops the first packets of RELATED connections whose expectation is in
+none of its sets; what is approved goes on to the gateway's own rules. The first packet of a connection, and no later
+one: behind it the connection is confirmed.
 
-**No race against strangers.** An approval names source, destination, protocol and port of one expectation, and the kernel
-has one expectation for them at a time. One that allows anybody is in a set of its own, by destination.
+**No race against strangers.** An approval names source, destination, protocol and port of one expectation, and the
+kernel has one expectation for them at a time. One that allows anybody is in a set of its own, by destination.
 
-**No race against users.** The kernel takes an expectation out of its table with the first packet that fits, also when that
-packet is dropped afterwards (nf_ct_find_expectation, nf_conntrack_expect.c). A packet that came before the approval would
-come again as a stranger's. So the table remembers what it dropped; where an approved expectation ends and its packet
-was dropped, the guard puts the expectation back, and the packet that is sent again gets in.
+**No race against users.** The kernel takes an expectation out of its table with the first packet that fits, also when
+that packet is dropped afterwards (nf_ct_find_expectation, nf_conntrack_expect.c). A packet that came before the
+approval would come again as a stranger's. So the table remembers what it dropped; where an approved expectation ends
+and its packet was dropped, the guard puts the expectation back, and the packet that is sent again gets in.
 
-The table belongs to the guard's socket (`owner`): others cannot change it, `nft flush ruleset` leaves it. It persists when
-the guard is killed: closed, until a new guard adopts it or `release` removes it (nft_rcv_nl_event, nf_tables_updtable in
-nf_tables_api.c, Linux 6.9). A queue to the guard (NFQUEUE) would need no second packet, but not every kernel has it
-for nftables, nor tells it of connections (CONFIG_NFT_QUEUE, CONFIG_NETFILTER_NETLINK_GLUE_CT).
+The table belongs to the guard's socket (`owner`): others cannot change it, `nft flush ruleset` leaves it. It persists
+when the guard is killed: closed, until a new guard adopts it or `release` removes it (nft_rcv_nl_event,
+nf_tables_updtable in nf_tables_api.c, Linux 6.9). A queue to the guard (NFQUEUE) would need no second packet, but not
+every kernel has it for nftables, nor tells it of connections (CONFIG_NFT_QUEUE, CONFIG_NETFILTER_NETLINK_GLUE_CT).
 """
 
 from __future__ import annotations

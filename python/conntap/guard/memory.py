@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from conntap.guard.decide import Decision
     from conntap.guard.subject import Subject
 
@@ -97,13 +95,6 @@ class Memory:
             if masked(src, one.subject.src_mask) == masked(one.subject.src, one.subject.src_mask):
                 return one
         return None
-
-    def approved(self) -> Iterator[Subject]:
-        """All that is open, as far as it is remembered."""
-        for kept in self._last.values():
-            for one in kept:
-                if one.decision.allowed and key_of(one.subject) in self._open:
-                    yield one.subject
 
 
 def key_of(subject: Subject) -> tuple[int, bytes, int, int, bytes, bytes, int]:

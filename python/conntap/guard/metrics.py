@@ -31,6 +31,7 @@ COUNTERS: Final = {
     "hold_failures": "changes of the set that the kernel refused",
     "repaired": "times that the guard's own table was gone, and was put back",
     "blocked": "masters that were blocked",
+    "not_blocked": "masters that the kernel refused to block",
     "alerts": "alerts sent",
     "alerts_failed": "alerts that their target did not take",
     "alerts_dropped": "alerts not sent since too many waited",
@@ -78,13 +79,11 @@ class Histogram:
 class Metrics:
     """All counters, and how long it took from an event's reception to the kernel's word that it is dealt with."""
 
-    __slots__ = ("approval", "counts", "reaction", "wait")
+    __slots__ = ("counts", "reaction")
 
     def __init__(self) -> None:
         self.counts = dict.fromkeys(COUNTERS, 0)
         self.reaction = Histogram()
-        self.approval = Histogram()
-        self.wait = Histogram()
 
     def add(self, name: str, count: int = 1) -> None:
         self.counts[name] += count
@@ -94,8 +93,6 @@ class Metrics:
         return {
             **self.counts,
             "reaction": self.reaction.as_dict(),
-            "approval": self.approval.as_dict(),
-            "wait": self.wait.as_dict(),
         }
 
     def prometheus(self) -> str:
@@ -104,7 +101,7 @@ class Metrics:
         for name, meaning in COUNTERS.items():
             full = f"conntap_guard_{name}_total"
             lines += [f"# HELP {full} {meaning}", f"# TYPE {full} counter", f"{full} {self.counts[name]}"]
-        for name, told in (("reaction", self.reaction), ("approval", self.approval), ("wait", self.wait)):
+        for name, told in (("reaction", self.reaction),):
             full = f"conntap_guard_{name}_seconds"
             lines.append(f"# TYPE {full} histogram")
             below = 0

@@ -1,7 +1,7 @@
 """Messages to nf_tables and ctnetlink: written, sent, answered; no rule text on the way.
 
-nft cannot make a table that outlives its owner (`persist`), and the owner is the socket that made it: so the few messages
-that hold needs are written here. Source: include/uapi/linux/netfilter/{nf_tables,nfnetlink}.h.
+nft cannot make a table that outlives its owner (`persist`), and the owner is the socket that made it: so the few
+messages that hold needs are written here. Source: include/uapi/linux/netfilter/{nf_tables,nfnetlink}.h.
 """
 
 from __future__ import annotations

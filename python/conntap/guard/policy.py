@@ -7,10 +7,12 @@ connection, the destination is one end of it, no port below 1024.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
 from conntap.helpers.registry import HELPERS
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
 
 __all__ = ["BUILT_IN", "Actions", "Denied", "Network", "Policy", "Said", "Section", "Spans"]
 

@@ -31,8 +31,8 @@ EXAMPLE: Final = """\
 # What conntap guard allows. Without this file the same holds as with it.
 
 [default]                                   # for every helper that has no section of its own
-sources = ["peer"]                          # who may use it: the other end of the announcing connection; "any", networks
-destinations = ["client", "server"]         # whom it leads to: an end of the announcing connection; networks
+sources = ["peer"]                          # who may use it: the other end of that connection; "any", networks
+destinations = ["client", "server"]         # whom it leads to: an end of that connection; networks
 ports = ["1024-65535"]
 per_master = 64                             # how many one host may have open at once
 # masters = ["10.0.0.0/8"]                  # who may open the announcing connection
@@ -214,7 +214,8 @@ class Reader:
         for at, one in enumerate(known.value):
             if one not in HELPERS and "default" in self.data:
                 self.fault(("default", "helpers", at), "default.helpers", self.no_helper(one))
-        base = Section(place=self.place(("default",)) if "default" in self.data else "built-in default", **default)
+        settings: dict[str, Any] = default
+        base = Section(place=self.place(("default",)) if "default" in self.data else "built-in default", **settings)
         sections = self.sections(base)
         policy = Policy(
             name=self.name, default=base, denied=Denied(**denied), sections=sections, actions=actions, helpers=known
@@ -231,7 +232,7 @@ class Reader:
         """One table's keys with their meaning and place."""
         found: Any = self.data
         for step in path:
-            found = found.get(step, {}) if isinstance(found, dict) else found[step]  # pyright: ignore
+            found = cast("dict[object, Any]", found).get(step, {}) if isinstance(found, dict) else found[step]
         if type(found) is not dict:
             head = f"[[{table}]]" if table == "helper" else f"[{table}]"
             self.fault(path, table, f"is a table: write {head}, and its keys on the lines below")
@@ -307,10 +308,10 @@ class Reader:
                     f"'{section.name}' is allowed something, and denied always at {denied.helpers.place}",
                 )
             if not section.allow.value:
-                said = [key for key in RULES if key != "allow" and (*path, key) in self.lines]
-                if said:
+                keys = [key for key in RULES if key != "allow" and (*path, key) in self.lines]
+                if keys:
                     self.fault(
-                        (*path, said[0]), f"helper.{said[0]}",
+                        (*path, keys[0]), f"helper.{keys[0]}",
                         f"is never asked: {section.allow.place} says that {section.name} may announce nothing",
                     )  # fmt: skip
         if not denies:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import errno
 import select
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from conntap import _core
 from conntap.errors import ClosedError, KernelError
+from conntap.guard.alerts import Alerts
+from conntap.guard.block import Block
 from conntap.guard.decide import Judge
 from conntap.guard.memory import Memory
 from conntap.guard.metrics import Metrics
@@ -61,6 +63,19 @@ class Decided:
         self.received_ns = received_ns
         self.reaction_ns = 0
 
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON."""
+        return {
+            "what": self.what,
+            "allowed": self.decision.allowed,
+            "outcome": self.outcome,
+            "rule": self.decision.rule,
+            "reason": self.decision.reason,
+            "received_ns": self.received_ns,
+            "reaction_ns": self.reaction_ns or None,
+            **self.subject.as_dict(),
+        }
+
 
 class Guard:
     """Holds one network namespace to a policy. Not for several threads.
@@ -98,6 +113,8 @@ class Guard:
         self.memory = Memory()
         self.judge = Judge(self.policy, self)
         self._tell = tell
+        self._alerts: Alerts | None = None
+        self._block: Block | None = None
         self._delete = "delete" in self.policy.actions.on_deny and not dry_run
         self._delete_flows = "delete-flow" in self.policy.actions.on_deny and not dry_run
         self._told: list[Decided] = []
@@ -107,6 +124,11 @@ class Guard:
             self._events = self._kernel.events(WHERE, buffer_bytes=buffer_bytes, updates=False)
             self._poll = select.poll()
             self._poll.register(self._events.fileno(), select.POLLIN)
+            on_deny = self.policy.actions.on_deny
+            if "alert" in on_deny and not dry_run:
+                self._alerts = Alerts(self.policy.actions, self.metrics)
+            if "block" in on_deny and not dry_run:
+                self._block = Block(netns)
             if hold is not None:
                 hold.open()
             self.look_over()
@@ -132,6 +154,10 @@ class Guard:
             self._events.close()
         if self.hold is not None:
             self.hold.close()
+        if self._block is not None:
+            self._block.close()
+        if self._alerts is not None:
+            self._alerts.close()
 
     @property
     def kernel(self) -> Conntrack:
@@ -300,8 +326,21 @@ class Guard:
                     metrics.counts["not_deleted"] += 1
         elif self.dry_run:
             for _, one in denied:
-                one.outcome = "would be deleted"
+                one.outcome = f"dry run: {', '.join(self.policy.actions.on_deny)}"
+        for _, one in denied:
+            self.act(one)
         self._told += [one for _, one in denied]
+
+    def act(self, one: Decided) -> None:
+        """Alert, and block the master, where the policy says so."""
+        if self._alerts is not None:
+            self._alerts.send(one.as_dict())
+        if self._block is not None and one.subject.master_src:
+            try:
+                self._block.add(one.subject.master_src, self.policy.actions.block_seconds)
+                self.metrics.add("blocked")
+            except KernelError:
+                self.metrics.add("not_blocked")
 
     def tell_all(self) -> None:
         """Hand on what was decided."""

@@ -78,9 +78,7 @@ CHAIN: Final = """\
         type filter hook {hook} priority {priority}; policy accept;
 {rules}    }}
 """
-ASKED: Final = (
-    "meta l4proto != icmp meta l4proto != ipv6-icmp ct state related ct status & (expected|confirmed) == expected"
-)
+ASKED: Final = "meta l4proto != icmp meta l4proto != ipv6-icmp ct state related ct status expected / expected,confirmed"
 ENDS: Final = "ct original {ip} daddr . meta l4proto . ct original proto-dst"
 RULES: Final = (
     "meta nfproto {nfproto} {asked} ct original {ip} saddr . {ends} @approved{n} counter accept",
@@ -90,7 +88,7 @@ RULES: Final = (
 
 
 def rules_text() -> str:
-    """What hold puts up, as nft writes it. Its owner, and that it persists, nft cannot say."""
+    """What hold puts up, as nft lists it. nft 1.0.6 cannot load it: ports of ct in concatenations, and `persist`."""
     words = [(4, "ip", "ipv4"), (6, "ip6", "ipv6")]
     rules = "".join(
         f"        {rule.format(nfproto=nfproto, n=n, ip=ip, asked=ASKED, ends=ENDS.format(ip=ip))}\n"

@@ -12,6 +12,11 @@ ELSEWHERE = {
     "cli/*": "tests/golden/cli",  # what a command prints is held by golden files on a recording
     "dropin/*": "tests/golden/dropin",  # the transcripts of the original
     "lab/*": "tests/lab",  # needs the kernel
+    "guard/block": "tests/lab/guard",  # needs the kernel
+    "guard/hold": "tests/lab/guard",
+    "guard/hold_rules": "tests/lab/guard",  # what the kernel lists of them
+    "guard/nft_wire": "tests/lab/guard",
+    "guard/watch": "tests/lab/guard",
     "recording": "tests/contract",  # a source and a sink
     "sinks/base": "tests/contract",  # what all sinks keep
 }

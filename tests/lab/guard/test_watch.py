@@ -5,19 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from tests.lab.guard.conftest import BACK_DOOR, running
-
 from conntap.guard.policy import Actions, Policy
 from conntap.guard.watch import Guard
-
-
-def until(condition, seconds=5.0):
-    import time
-
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.005)  # waits: for the condition, with a deadline
+from lab.guard.scene import BACK_DOOR, running, until
 
 
 def doing(*words, **more):

@@ -24,6 +24,7 @@ SECTIONS = {
     "who": "who, on 100 million records",
     "audit": "audit of a large rule set",
     "doctor": "the doctor's round",
+    "guard": "the guard's reaction, and hold",
 }
 
 FULL = {
@@ -67,6 +68,10 @@ FULL = {
     "doctor_rounds": 20,
     "doctor_listeners": 100,
     "doctor_processes": 300,
+    "guard_expectations": 2_000,
+    "guard_flood_rate": 20_000,
+    "guard_hold_rounds": 10_000,
+    "guard_decisions": 200_000,
     "who_records": 100_000_000,
     "who_rounds": 15,
     "generate": False,
@@ -101,6 +106,9 @@ QUICK = FULL | {
     "who_rounds": 5,
     "audit_rounds": 3,
     "doctor_rounds": 5,
+    "guard_expectations": 300,
+    "guard_hold_rounds": 500,
+    "guard_decisions": 50_000,
 }
 #: Room for what a flood leaves behind before the kernel's collector has come round.
 FLOOD_ENTRIES = 3_000_000

@@ -64,6 +64,8 @@ def _goals(figures: Figures) -> Iterator[Sequence[str]]:
             spread_text(wall, " ms", 0),
             yes(wall["median"] <= 300),
         )
+    if "guard" in figures:
+        yield from _guard_goals(figures["guard"])
     if "start" in figures:
         for name, most in (("conntap-conntrack -C", 40), ("conntap list", 60)):
             wall = figures["start"][name]["wall_ms"]
@@ -83,6 +85,21 @@ def _audit_goal(audit: Figures) -> Sequence[str]:
         f"{spread_text(wall, ' s')}, {audit['peak_kib'] / 1024:.0f} MiB",
         yes(wall["median"] <= 2),
     )
+
+
+def _guard_goals(guard: Figures) -> Iterator[Sequence[str]]:
+    for name, most, beside in (("idle", 1, ""), ("flood", 10, " beside {:,.0f} new flows/s")):
+        found = guard[name]
+        times = f"{found['p99_ms']:.2f} ms (p50 {found['p50_ms']:.2f}, most {found['max_ms']:.2f})"
+        told = f"{times}, of {found['count']:,}, {found['lost']} lost, {found['peak_kib'] / 1024:.0f} MiB"
+        work = "guard: from an expectation to its deletion, p99" + beside.format(found["flows_per_second"])
+        yield work, f"≤ {most} ms", told, yes(found["p99_ms"] <= most)
+    held = guard["hold"]
+    rounds, came = f"{held['rounds']:,}", f"{held['friends']:,}, of these {held['sent_again']:,} by a packet sent again"
+    yield f"guard --hold: strangers' packets in, of {rounds}", "0", str(held["strangers"]), yes(not held["strangers"])
+    yield f"guard --hold: announced that work, of {rounds}", "all", came, yes(held["friends"] == held["rounds"])
+    rate = guard["decisions"]["per_second"]
+    yield "guard: decisions on one core, events in memory", "≥ 50,000/s", f"{rate:,.0f}/s", yes(rate >= 50_000)
 
 
 def _table_goals(table: Figures) -> Iterator[Sequence[str]]:

@@ -25,7 +25,15 @@ pub fn rows<'py>(py: Python<'py>, batch: &core::Batch) -> PyResult<Vec<Bound<'py
                 one.id,
                 one.timeout,
                 one.flags,
-                subject(py, &mut names, one.helper.unwrap_or_default(), &one.tuple, Some(&one.mask), &one.master, one.zone)?,
+                subject(
+                    py,
+                    &mut names,
+                    one.helper.unwrap_or_default(),
+                    &one.tuple,
+                    Some(&one.mask),
+                    &one.master,
+                    one.zone,
+                )?,
             ),
             Content::Flow(flow) => {
                 let Some(master) = &flow.master else { continue };

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from conntap.cli.io import IO
     from conntap.guard.policy import Policy
     from conntap.guard.watch import Decided, Guard
+    from conntap.store.decisions import DecisionLog
 
 __all__ = ["guard"]
 
@@ -46,6 +47,7 @@ EPILOG = (
 @click.option("--explain", metavar="EXPECTATION", help="Decide about one: a line of conntrack -L expect, or JSON.")
 @click.option("--json", "json_", is_flag=True, help="One JSON object a decision.")
 @click.option("--log", "log_file", metavar="FILE", help="Append every decision to FILE, as JSON lines.")
+@click.option("--ledger", metavar="DIR", help="Append every decision to a ledger: conntap sql has a view of them.")
 @click.option("--metrics", metavar="FILE", help="Write counters for Prometheus' textfile collector.")
 @click.option("--summary", metavar="FILE", help="At the end write the counters as JSON.")
 @click.option("--duration", type=Duration(), metavar="TIME", help="Stop after this time.")
@@ -121,9 +123,10 @@ def run(io: IO, policy: Policy, netns: str | None, **options: Any) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, stop))
         log = stack.enter_context(opened(options["log_file"])) if options["log_file"] else None
+        ledger = ledger_of(options["ledger"]) if options["ledger"] else None
         stack.enter_context(lock(netns))
         hold = Hold(netns) if options["hold"] and not options["dry_run"] else None
-        teller = Teller(io, log, json_=options["json_"], quiet=options["quiet"])
+        teller = Teller(io, log, ledger, json_=options["json_"], quiet=options["quiet"])
         guard = stack.enter_context(Guard(policy, netns=netns, dry_run=options["dry_run"], hold=hold, tell=teller))
         teller.guard = guard
         io.say(words(policy, hold is not None, options["dry_run"]))
@@ -165,6 +168,21 @@ def opened(path: str) -> File[str]:
         raise UsageError(f"--log {path}: {error.strerror}") from error
 
 
+def ledger_of(directory: str) -> DecisionLog:
+    """The ledger that decisions are appended to.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    from conntap.errors import UsageError
+    from conntap.store.decisions import DecisionLog
+
+    try:
+        return DecisionLog(directory)
+    except OSError as error:
+        raise UsageError(f"--ledger {directory}: {error.strerror}") from error
+
+
 def words(policy: Policy, hold: bool, dry_run: bool) -> str:
     """What begins."""
     what = "dry run, nothing is changed" if dry_run else ", ".join(policy.actions.on_deny)
@@ -174,9 +192,10 @@ def words(policy: Policy, hold: bool, dry_run: bool) -> str:
 class Teller:
     """Writes decisions, for people or as JSON, and to the log."""
 
-    def __init__(self, io: IO, log: File[str] | None, *, json_: bool, quiet: bool) -> None:
+    def __init__(self, io: IO, log: File[str] | None, ledger: DecisionLog | None, *, json_: bool, quiet: bool) -> None:
         self.io = io
         self.log = log
+        self.ledger = ledger
         self.json = json_
         self.quiet = quiet
         self.guard: Guard | None = None
@@ -187,6 +206,12 @@ class Teller:
             try:
                 self.log.write("".join(json.dumps(one.as_dict(), separators=(",", ":")) + "\n" for one in decided))
                 self.log.flush()
+            except OSError:
+                if self.guard is not None:
+                    self.guard.metrics.add("log_failed", len(decided))
+        if self.ledger is not None:
+            try:
+                self.ledger.write(one.as_dict() for one in decided)
             except OSError:
                 if self.guard is not None:
                     self.guard.metrics.add("log_failed", len(decided))

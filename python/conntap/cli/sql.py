@@ -41,7 +41,7 @@ def sql(
     directory: str | None,
     case: str | None,
 ) -> None:
-    """Ask a ledger in SQL: views flows (addresses as text), records (as they are on disk), gaps, segments.
+    """Ask a ledger in SQL: views flows (addresses as text), records (as they are on disk), gaps, segments, decisions.
 
     Without QUERY it is read from standard input. Times are in UTC.
     """

@@ -293,7 +293,7 @@ class Ledger:
         return Result(self, f"WITH flows AS ({body})\n{query}", (low, high), compiled)
 
     def sql(self, query: str) -> Result:
-        """Any query over the views `flows`, `records`, `gaps` and `segments` (docs/query.md)."""
+        """Any query over the views `flows`, `records`, `gaps`, `segments`, `decisions` (docs/query.md)."""
         return Result(self, query)
 
     def init_sql(self) -> str:
@@ -321,7 +321,7 @@ class Ledger:
         Raises:
             ConntapError: duckdb is not installed.
         """
-        from conntap.store import views
+        from conntap.store import decisions, views
 
         catalog, overlay = self._look(where)
         chosen = [segment for segment in catalog.segments if segment.lived(*within)]
@@ -332,7 +332,8 @@ class Ledger:
         try:
             session.execute(views.MACROS)
             session.execute(views.records_view([*files, *overlay.files]))
-            for sql in (views.flows_view(), catalog.gaps_view(), catalog.segments_view()):
+            made = (views.flows_view(), catalog.gaps_view(), catalog.segments_view(), decisions.view(self.path))
+            for sql in made:
                 session.execute(sql)
         except ConntapError:
             session.close()

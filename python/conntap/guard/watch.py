@@ -239,6 +239,7 @@ class Guard:
             if batch is None:
                 return
             self.batch(batch)
+            self.look_for_loss()
 
     def batch(self, batch: _core.Batch) -> None:
         """Deal with events, or with entries of a table."""
@@ -277,7 +278,6 @@ class Guard:
         self.flush(allowed)
         if denied:
             self.take_back(batch, denied)
-        self.look_for_loss()
 
     def flush(self, allowed: list[tuple[Subject, int]]) -> None:
         """Tell hold what is approved."""

@@ -12,7 +12,7 @@ import pytest
 from conntap.config import example, read_file
 from conntap.knobs import KNOBS
 
-UNITS = ("conntap-log", "conntap-collect")
+UNITS = ("conntap-log", "conntap-collect", "conntap-guard")
 #: systemd-analyze security's overall exposure, in tenths, that may not be exceeded.
 MOST_EXPOSED = 15
 
@@ -50,9 +50,10 @@ def settings_of(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
 
 
-def test_the_logger_has_one_capability_and_the_collector_none(root):
-    log, collect = (settings_of((root / f"packaging/systemd/{unit}.service").read_text()) for unit in UNITS)
-    assert log["AmbientCapabilities"] == log["CapabilityBoundingSet"] == "CAP_NET_ADMIN"
+def test_logger_and_guard_have_one_capability_and_the_collector_none(root):
+    log, collect, guard = (settings_of((root / f"packaging/systemd/{unit}.service").read_text()) for unit in UNITS)
+    for one in (log, guard):
+        assert one["AmbientCapabilities"] == one["CapabilityBoundingSet"] == "CAP_NET_ADMIN"
     assert collect["AmbientCapabilities"] == collect["CapabilityBoundingSet"] == ""
 
 

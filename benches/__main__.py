@@ -68,7 +68,7 @@ FULL = {
     "doctor_rounds": 20,
     "doctor_listeners": 100,
     "doctor_processes": 300,
-    "guard_expectations": 2_000,
+    "guard_expectations": 500,
     "guard_flood_rate": 20_000,
     "guard_hold_rounds": 10_000,
     "guard_decisions": 200_000,

@@ -5,14 +5,11 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from conntap.errors import UsageError
 
-if TYPE_CHECKING:
-    from conntap import _core
-
-__all__ = ["Subject", "of_expectation", "read_expectation", "show_address"]
+__all__ = ["Subject", "read_expectation", "show_address"]
 
 PROTOCOLS: Final = {"tcp": 6, "udp": 17, "gre": 47, "sctp": 132, "dccp": 33, "udplite": 136, "icmp": 1, "icmp6": 58}
 NAMES: Final = {number: name for name, number in PROTOCOLS.items()}
@@ -97,29 +94,6 @@ def place(address: bytes, port: int) -> str:
     """`10.0.0.5:21`, `[2001:db8::5]:21`."""
     text = show_address(address)
     return f"[{text}]:{port}" if len(address) == 16 else f"{text}:{port}"
-
-
-def of_expectation(one: _core.Expectation) -> Subject:
-    """The subject of a row of the table."""
-
-    def packed(address: Any) -> bytes:
-        return b"" if address is None else cast("bytes", address.packed)
-
-    return Subject(
-        helper=one.helper or "",
-        protocol=one.tuple.l4proto or 0,
-        src=packed(one.tuple.src),
-        src_mask=packed(one.mask.src),
-        sport=one.tuple.sport or 0,
-        sport_mask=one.mask.sport or 0,
-        dst=packed(one.tuple.dst),
-        dport=one.tuple.dport or 0,
-        master_src=packed(one.master.src),
-        master_dst=packed(one.master.dst),
-        master_protocol=one.master.l4proto or 0,
-        master_sport=one.master.sport or 0,
-        master_dport=one.master.dport or 0,
-    )
 
 
 def read_expectation(text: str) -> Subject:

@@ -246,6 +246,7 @@ class Guard:
         denied: list[tuple[int, Decided]] = []
         allowed: list[tuple[Subject, int]] = []
         memory, counts, told, hold = self.memory, self.metrics.counts, self._told, self.hold
+        messages: list[tuple[bytes, int]] = []
         for index, kind, received_ns, _id, timeout, _flags, raw in batch.announced():
             subject = Subject._make(raw)
             if kind in ("EXP_NEW", "EXP_ENTRY"):
@@ -267,7 +268,8 @@ class Guard:
                 counts["ended"] += 1
                 if memory.closed(subject) and hold is not None:
                     self.flush(allowed)
-                    data, _ = batch.messages()[index]
+                    messages = messages or batch.messages()  # all rows at once, and only where one is asked for
+                    data, _ = messages[index]
                     hold.ended(subject, data[16], data[20:])
             else:
                 if hold is not None:

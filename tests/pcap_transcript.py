@@ -7,7 +7,7 @@ import re
 import struct
 from dataclasses import dataclass, field
 
-from conntap.lab.parity.netlink import ATTRIBUTES_AT, SUBSYSTEM_CT, TYPE, attributes
+from conntap.netlink import ATTRIBUTES_AT, SUBSYSTEM_CT, TYPE, attributes
 
 STATUS = [
     "EXPECTED",

@@ -12,12 +12,12 @@ from conntap.lab import LabError
 from conntap.lab.parity import recorded
 from conntap.lab.parity.compare import Difference, first_difference
 from conntap.lab.parity.hop import give_back, make_passable
-from conntap.lab.parity.netlink import ATTRIBUTES_AT, TYPE, attributes, messages, pack
 from conntap.lab.parity.normalise import comparable_packet, normalise, same
 from conntap.lab.parity.report import Report
 from conntap.lab.parity.run import Run, Step
 from conntap.lab.parity.subject import LEFT, Answer, Packet
 from conntap.lab.parity.summary import one_line
+from conntap.netlink import ATTRIBUTES_AT, TYPE, attributes, messages, pack
 from pcap_samples import SAMPLES
 
 STATUS, MARK, TIMEOUT, ID = 3, 8, 7, 12

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from conntap.netlink import HEAD, messages, values
 
 __all__ = ["buffers", "parse"]
 
@@ -21,8 +20,7 @@ NLM_F_REQUEST_DUMP: Final = 0x301
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NDIAG_SHOW_MEMINFO: Final = 1
 NETLINK_DIAG_MEMINFO: Final = 0
-#: netlink message head, then struct netlink_diag_msg.
-HEAD: Final = struct.Struct("=IHHII")
+#: struct netlink_diag_msg, behind the message's head.
 BODY: Final = struct.Struct("=BBBBIIIIII")
 SECONDS: Final = 0.2
 
@@ -54,7 +52,8 @@ def parse(datagram: bytes) -> tuple[bool, dict[int, int]]:
     """
     found: dict[int, int] = {}
     more = True
-    for kind, body in _messages(datagram):
+    for message in messages(datagram):
+        kind, body = HEAD.unpack_from(message)[1], message[HEAD.size :]
         if kind == NLMSG_DONE:
             more = False
         elif kind == NLMSG_ERROR:
@@ -64,28 +63,7 @@ def parse(datagram: bytes) -> tuple[bool, dict[int, int]]:
             more = False
         elif kind == SOCK_DIAG_BY_FAMILY and len(body) >= BODY.size:
             inode = BODY.unpack_from(body)[7]
-            for attribute, value in _attributes(body[BODY.size :]):
-                # struct sk_meminfo: rmem_alloc, rcvbuf, …
-                if attribute == NETLINK_DIAG_MEMINFO and len(value) >= 8:
-                    found[inode] = struct.unpack_from("=II", value)[1]
+            # struct sk_meminfo: rmem_alloc, rcvbuf, …
+            if len(memory := values(body, BODY.size).get(NETLINK_DIAG_MEMINFO, b"")) >= 8:
+                found[inode] = struct.unpack_from("=II", memory)[1]
     return more, found
-
-
-def _messages(datagram: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + HEAD.size <= len(datagram):
-        length, kind, _, _, _ = HEAD.unpack_from(datagram, at)
-        if length < HEAD.size or at + length > len(datagram):
-            return
-        yield kind, datagram[at + HEAD.size : at + length]
-        at += (length + 3) & ~3
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, at)
-        if length < 4 or at + length > len(data):
-            return
-        yield kind & 0x3FFF, data[at + 4 : at + length]
-        at += (length + 3) & ~3

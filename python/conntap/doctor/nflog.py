@@ -12,12 +12,10 @@ import socket
 import struct
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from conntap.errors import KernelError, from_errno
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from conntap.netlink import HEAD, pack, values
 
 __all__ = ["Line", "PacketLog", "parse"]
 
@@ -31,7 +29,6 @@ F_SEQ: Final = 1
 IFINDEX_IN, IFINDEX_OUT, PAYLOAD, PREFIX, SEQ = 4, 5, 9, 10, 12
 NLM_F_REQUEST_ACK: Final = 5
 NLMSG_ERROR: Final = 2
-HEAD: Final = struct.Struct("=IHHII")
 #: Behind the message head: struct nfgenmsg.
 BODY_AT: Final = HEAD.size + 4
 #: Bytes of each packet: enough for the headers, those inside of an ICMP error included.
@@ -88,12 +85,12 @@ class PacketLog:
             with suppress(OSError):  # without CAP_NET_ADMIN there the usual size must do
                 self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
             # In two steps: the group must exist before it can be set.
-            self._configure(_attribute(CFG_CMD, struct.pack("=B", CMD_BIND)))
+            self._configure(pack(CFG_CMD, struct.pack("=B", CMD_BIND)))
             self._configure(
-                _attribute(CFG_MODE, struct.pack(">IBx", COPIED, COPY_PACKET))
-                + _attribute(CFG_QTHRESH, struct.pack(">I", GATHER))
-                + _attribute(CFG_TIMEOUT, struct.pack(">I", GATHER_CENTISECONDS))
-                + _attribute(CFG_FLAGS, struct.pack(">H", F_SEQ))
+                pack(CFG_MODE, struct.pack(">IBx", COPIED, COPY_PACKET))
+                + pack(CFG_QTHRESH, struct.pack(">I", GATHER))
+                + pack(CFG_TIMEOUT, struct.pack(">I", GATHER_CENTISECONDS))
+                + pack(CFG_FLAGS, struct.pack(">H", F_SEQ))
             )
         except BaseException:
             self._socket.close()
@@ -163,7 +160,7 @@ def parse(datagram: bytes) -> tuple[list[Line], int]:
 
 
 def _line(body: bytes) -> Line | None:
-    found = dict(_attributes(body))
+    found = values(body)
     if PREFIX not in found and PAYLOAD not in found:
         return None
     number = _number(found.get(SEQ, b""))
@@ -188,17 +185,3 @@ def _holder() -> int | None:
 
 def _number(value: bytes) -> int | None:
     return int.from_bytes(value, "big") if len(value) == 4 else None
-
-
-def _attribute(kind: int, payload: bytes) -> bytes:
-    return (struct.pack("=HH", 4 + len(payload), kind) + payload).ljust((4 + len(payload) + 3) & ~3, b"\0")
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, at)
-        if length < 4 or at + length > len(data):
-            return
-        yield kind & 0x3FFF, data[at + 4 : at + length]
-        at += (length + 3) & ~3

@@ -12,48 +12,32 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from conntap.errors import KernelError, from_errno
+from conntap.netlink import HEAD, NESTED, messages
+from conntap.netlink import pack as attribute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["Netlink", "attribute", "message", "nested"]
 
 NETLINK_NETFILTER: Final = 12
-HEAD: Final = struct.Struct("=IHHII")
 NFGENMSG: Final = struct.Struct("!BBH")
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 1, 4, 0x200, 0x400, 0x800
 NLMSG_ERROR: Final = 2
 NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END = 16, 17
 NFNL_SUBSYS_NFTABLES: Final = 10
-NLA_F_NESTED: Final = 0x8000
 DATAGRAM: Final = 1 << 17
-
-
-def attribute(kind: int, value: bytes) -> bytes:
-    """One attribute, padded."""
-    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
 
 
 def nested(kind: int, *inner: bytes) -> bytes:
     """An attribute of attributes."""
-    return attribute(kind | NLA_F_NESTED, b"".join(inner))
+    return attribute(kind | NESTED, b"".join(inner))
 
 
 def message(kind: int, flags: int, body: bytes, *, family: int = 0, resource: int = 0, seq: int = 0) -> bytes:
     """A message to a subsystem of netfilter: *kind* has the subsystem in its upper byte."""
     content = NFGENMSG.pack(family, 0, resource) + body
     return HEAD.pack(HEAD.size + len(content), kind, flags | NLM_F_REQUEST, seq, 0) + content
-
-
-def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """(kind, sequence number, content) of each message in a datagram."""
-    at = 0
-    while at + HEAD.size <= len(data):
-        length, kind, _, seq, _ = HEAD.unpack_from(data, at)
-        if length < HEAD.size:
-            return
-        yield kind, seq, data[at + HEAD.size : at + length]
-        at += (length + 3) & ~3
 
 
 class Netlink:
@@ -102,7 +86,9 @@ class Netlink:
                 data = self._socket.recv(DATAGRAM)
             except OSError as error:
                 raise from_errno(op, error.errno or 0) from error
-            for kind, seq, content in messages(data):
+            for answer in messages(data):
+                _, kind, _, seq, _ = HEAD.unpack_from(answer)
+                content = answer[HEAD.size :]
                 if kind != NLMSG_ERROR or len(content) < 4:
                     continue
                 number = -struct.unpack_from("=i", content)[0]

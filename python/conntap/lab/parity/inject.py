@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Final, Self
 from conntap.lab.errors import LabError
 from conntap.lab.parity.gateway import INNER_MACS, OUTER_DEVICES, OUTER_MACS
 from conntap.lab.parity.hop import give_back, make_passable
-from conntap.lab.parity.netlink import SUBSYSTEM_CT, SUBSYSTEM_EXP, SUBSYSTEM_LOG, messages
 from conntap.lab.parity.probe import PROBE
 from conntap.lab.parity.rules import LOG_GROUP
 from conntap.lab.parity.state_log import read_log, subscribe
 from conntap.lab.parity.subject import LEFT, RIGHT, Answer
+from conntap.netlink import SUBSYSTEM_CT, SUBSYSTEM_EXP, SUBSYSTEM_LOG, messages
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -22,7 +22,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from conntap.lab.parity.netlink import ATTRIBUTES_AT, SUBSYSTEM_CT, SUBSYSTEM_EXP, TYPE, attributes, pack
+from conntap.netlink import ATTRIBUTES_AT, SUBSYSTEM_CT, SUBSYSTEM_EXP, TYPE, attributes, pack
 
 __all__ = ["Kind", "Message", "comparable_packet", "normalise", "same"]
 

@@ -6,8 +6,8 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from conntap.lab.parity.netlink import ATTRIBUTES_AT, NESTED, SUBSYSTEM_EXP, TYPE, attributes
 from conntap.lab.parity.summary import describe, one_line
+from conntap.netlink import ATTRIBUTES_AT, NESTED, SUBSYSTEM_EXP, TYPE, attributes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

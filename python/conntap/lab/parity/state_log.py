@@ -11,7 +11,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from conntap.lab.errors import LabError
-from conntap.lab.parity.netlink import ATTRIBUTES_AT, SUBSYSTEM_LOG, TYPE, attributes, pack
+from conntap.netlink import ATTRIBUTES_AT, SUBSYSTEM_LOG, TYPE, attributes, pack
 
 if TYPE_CHECKING:
     import socket

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import json
 import socket
-import struct
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from conntap.lab.prove.model import Step
 from conntap.lab.prove.stage import KNOCKER
+from conntap.netlink import ATTRIBUTES_AT, HEAD, messages, values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
 
@@ -75,14 +74,9 @@ class Trace:
                 data = self._socket.recv(1 << 16, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return tuple(found)
-            at = 0
-            while at + 20 <= len(data):
-                length, kind = struct.unpack_from("=IH", data, at)
-                if kind == NFT_MSG_TRACE and (
-                    step := self._step(data[at + 16], dict(_attributes(data[at + 20 : at + length])))
-                ):
-                    found.append(step)
-                at += max(16, length + 3 & ~3)
+            traced = (one for one in messages(data) if HEAD.unpack_from(one)[1] == NFT_MSG_TRACE)
+            steps = (self._step(one[HEAD.size], values(one, ATTRIBUTES_AT)) for one in traced)
+            found += [step for step in steps if step is not None]
 
     def _step(self, family_number: int, told: dict[int, bytes]) -> Step | None:
         family = FAMILIES.get(family_number, str(family_number))
@@ -93,7 +87,7 @@ class Trace:
         if kind == TYPE_POLICY:
             word = VERDICTS.get(int.from_bytes(told.get(TRACE_POLICY, b"")), "?")
             return Step(f"table {family} {table}, chain {chain}", word, "policy")
-        code = int.from_bytes(dict(_attributes(told.get(TRACE_VERDICT, b""))).get(1, b"\xff" * 4), signed=True)
+        code = int.from_bytes(values(told.get(TRACE_VERDICT, b"")).get(1, b"\xff" * 4), signed=True)
         if kind != TYPE_RULE or code not in VERDICTS:
             return None
         handle = int.from_bytes(told.get(TRACE_HANDLE, b""))
@@ -115,16 +109,6 @@ def _open() -> socket.socket:
     handle.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTRACE)
     handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
     return handle
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, at)
-        if length < 4:
-            return
-        yield kind & 0x3FFF, data[at + 4 : at + length]
-        at += length + 3 & ~3
 
 
 def numbers(text: str) -> dict[tuple[str, str, str, int], int]:

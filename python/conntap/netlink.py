@@ -11,8 +11,19 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ATTRIBUTES_AT", "NESTED", "SUBSYSTEM_CT", "SUBSYSTEM_EXP", "SUBSYSTEM_LOG", "TYPE", "attributes", "pack"]
-__all__ += ["messages"]
+__all__ = [
+    "ATTRIBUTES_AT",
+    "HEAD",
+    "NESTED",
+    "SUBSYSTEM_CT",
+    "SUBSYSTEM_EXP",
+    "SUBSYSTEM_LOG",
+    "TYPE",
+    "attributes",
+    "messages",
+    "pack",
+    "values",
+]
 
 SUBSYSTEM_CT: Final = 1
 SUBSYSTEM_EXP: Final = 2
@@ -25,7 +36,9 @@ ATTRIBUTES_AT: Final = 20
 NESTED: Final = 0x8000
 TYPE: Final = 0x3FFF
 
-_HEAD: Final = struct.Struct("=I")
+#: struct nlmsghdr: length, type, flags, sequence number, port.
+HEAD: Final = struct.Struct("=IHHII")
+_LENGTH: Final = struct.Struct("=I")
 _ATTRIBUTE: Final = struct.Struct("=HH")
 
 
@@ -34,7 +47,7 @@ def messages(datagram: bytes) -> list[bytes]:
     found: list[bytes] = []
     at = 0
     while at + 16 <= len(datagram):
-        (length,) = _HEAD.unpack_from(datagram, at)
+        (length,) = _LENGTH.unpack_from(datagram, at)
         if length < 16 or at + length > len(datagram):
             break
         found.append(datagram[at : at + length])
@@ -55,6 +68,11 @@ def attributes(data: bytes, at: int = 0) -> Iterator[tuple[int, bytes]]:
             return
         yield kind, data[at + 4 : at + length]
         at += length + 3 & ~3
+
+
+def values(data: bytes, at: int = 0) -> dict[int, bytes]:
+    """Attributes by number, flag bits left out; what cannot be one ends the walk, the last of a number counts."""
+    return {kind & TYPE: value for kind, value in attributes(data, at) if kind >= 0}
 
 
 def pack(kind: int, payload: bytes) -> bytes:

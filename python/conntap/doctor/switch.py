@@ -10,7 +10,6 @@ import errno
 import json
 import os
 import socket
-import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -20,6 +19,7 @@ from conntap.doctor.nflog import PacketLog
 from conntap.errors import ConntapError, KernelError, UnsupportedError, UsageError
 from conntap.inside import within
 from conntap.netns import NetNs, path_of
+from conntap.rundir import folders, is_own
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -210,7 +210,7 @@ def find_note(path: str | None) -> Note | None:
     for folder in folders():
         place = os.path.join(folder, note_name(path))
         try:
-            if not _own(folder):
+            if not is_own(folder):
                 continue
             with open(place, encoding="utf-8") as file:
                 found: Any = json.load(file)
@@ -234,7 +234,7 @@ def write_note(path: str | None, before: dict[str, str], ours: dict[str, str]) -
         text = json.dumps({"pid": note.pid, "begun": note.begun, "before": before, "ours": ours})
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
-            if not _own(folder):
+            if not is_own(folder):
                 problem = f"{folder}: somebody else may write there"
                 continue
             # A name of one's own, then moved: never half a note.
@@ -248,17 +248,6 @@ def write_note(path: str | None, before: dict[str, str], ours: dict[str, str]) -
             continue
         return note
     raise ConntapError(f"nowhere to note what was there before: {problem}", hint="make /run/conntap writable")
-
-
-def folders() -> list[str]:
-    """Where a note may lie: as root /run/conntap, else below the directory of temporary files."""
-    return ["/run/conntap", os.path.join(os.environ.get("TMPDIR", "/tmp"), f"conntap-{os.geteuid()}")]
-
-
-def _own(folder: str) -> bool:
-    """Nobody else can have written there: what a note says is written into settings."""
-    found = os.lstat(folder)
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
 
 
 def note_name(path: str | None) -> str:

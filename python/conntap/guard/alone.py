@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from conntap.errors import ConntapError, UsageError
 from conntap.lock import Lock, holder
 from conntap.netns import path_of
+from conntap.rundir import folders, is_own
 
 if TYPE_CHECKING:
     from conntap.netns import NetNs
@@ -25,10 +26,14 @@ def lock(netns: NetNs = None) -> Lock:
     """
     inode = os.stat(path_of(netns) or "/proc/self/ns/net").st_ino
     problem = ""
-    for place in places():
-        directory = Path(place) / f"guard-{inode}"
+    for folder in folders():
+        directory = Path(folder) / f"guard-{inode}"
         try:
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not is_own(folder):
+                problem = f"{folder}: somebody else may write there"
+                continue
+            directory.mkdir(exist_ok=True, mode=0o700)
             return Lock(directory)
         except UsageError as error:
             pid = holder(directory) or "unknown"
@@ -37,8 +42,3 @@ def lock(netns: NetNs = None) -> Lock:
         except OSError as error:
             problem = f"{directory}: {error.strerror}"
     raise ConntapError(f"nowhere to put the guard's lock: {problem}", hint="make /run/conntap writable")
-
-
-def places() -> list[str]:
-    """As root /run/conntap, else below the directory of temporary files."""
-    return ["/run/conntap", os.path.join(os.environ.get("TMPDIR", "/tmp"), f"conntap-{os.geteuid()}")]

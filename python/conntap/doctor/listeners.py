@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from conntap.doctor.model import Entry, Level
+from conntap.gateway.parse import listeners
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from conntap.doctor.reading import Reading
+    from conntap.gateway.parse import Listener
 
-__all__ = ["Listener", "listeners", "listening", "look", "owners"]
+__all__ = ["listening", "look", "owners"]
 
-NETLINK_NETFILTER: Final = "12"
 #: Multicast groups 1 to 6 of nfnetlink. Source: linux/netfilter/nfnetlink_compat.h.
 GROUPS: Final = ("new", "update", "destroy", "expect new", "expect update", "expect destroy")
-CONNTRACK_GROUPS: Final = 0x3F
 SOURCE: Final = "net/netlink/af_netlink.c, netlink_overrun"
 #: Of an event in a receive buffer, the kernel's bookkeeping included (docs/performance.md).
 EVENT_BYTES: Final = 1_300
@@ -35,39 +34,6 @@ LARGER: Final = {
     "conntrackd": "NetlinkBufferSize and NetlinkBufferSizeMaxGrowth in conntrackd.conf",
     "conntrack": "conntrack -E --buffer-size BYTES",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """A socket that is subscribed to events of connections or expectations.
-
-    Attributes:
-        port: its netlink address, mostly the process's id.
-        groups: mask of multicast groups.
-        waiting: bytes in its buffer.
-        drops: messages that did not fit, since the socket was made.
-        inode: of the socket.
-    """
-
-    port: int
-    groups: int
-    waiting: int
-    drops: int
-    inode: int
-
-
-def listeners(table: str) -> tuple[Listener, ...]:
-    """Those in /proc/net/netlink. Columns: sk, protocol, port, groups, rmem, wmem, dump, locks, drops, inode."""
-    found: list[Listener] = []
-    for line in table.splitlines()[1:]:
-        cells = line.split()
-        try:
-            if cells[1] == NETLINK_NETFILTER and int(cells[3], 16) & CONNTRACK_GROUPS:
-                groups = int(cells[3], 16)
-                found.append(Listener(int(cells[2]), groups, int(cells[4]), int(cells[8]), int(cells[9])))
-        except (IndexError, ValueError):
-            continue  # a line of another form: this kernel's table is not ours
-    return tuple(found)
 
 
 def listening(seen: Reading) -> bool:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from conntap.doctor.assigned import NftError, helper_objects
 from conntap.doctor.diag import buffers
-from conntap.doctor.listeners import listeners
 from conntap.doctor.model import Unseen
 from conntap.errors import KernelError
+from conntap.gateway.parse import listeners
 from conntap.inside import within
 from conntap.netns import NetNs, path_of
 

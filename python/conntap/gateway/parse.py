@@ -29,16 +29,21 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A netlink socket of netfilter with groups: its port id (often the pid), its groups, what it lost."""
+    """A socket that is subscribed to events of connections or expectations.
 
-    portid: int
+    Attributes:
+        port: its netlink address, mostly the process's id.
+        groups: mask of multicast groups.
+        waiting: bytes in its buffer.
+        drops: messages that did not fit, since the socket was made.
+        inode: of the socket.
+    """
+
+    port: int
     groups: int
+    waiting: int
     drops: int
-
-    @property
-    def conntrack(self) -> bool:
-        """It listens to connections or expectations."""
-        return bool(self.groups & CONNTRACK_GROUPS)
+    inode: int
 
 
 def assignments(text: str) -> dict[str, str]:
@@ -113,19 +118,17 @@ def routes(text: str, nfproto: int) -> tuple[Route, ...]:
     return tuple(found)
 
 
-def listeners(text: str) -> tuple[Listener, ...]:
-    """The subscribed netfilter sockets of /proc/net/netlink."""
+def listeners(table: str) -> tuple[Listener, ...]:
+    """Those in /proc/net/netlink. Columns: sk, protocol, port, groups, rmem, wmem, dump, locks, drops, inode."""
     found: list[Listener] = []
-    for line in text.splitlines()[1:]:
-        words = line.split()
-        if len(words) < 9 or words[1] != NETFILTER:
-            continue
+    for line in table.splitlines()[1:]:
+        cells = line.split()
         try:
-            one = Listener(int(words[2]), int(words[3], 16), int(words[8]))
-        except ValueError:
-            continue
-        if one.groups:
-            found.append(one)
+            if cells[1] == NETFILTER and int(cells[3], 16) & CONNTRACK_GROUPS:
+                groups = int(cells[3], 16)
+                found.append(Listener(int(cells[2]), groups, int(cells[4]), int(cells[8]), int(cells[9])))
+        except (IndexError, ValueError):
+            continue  # a line of another form: this kernel's table is not ours
     return tuple(found)
 
 

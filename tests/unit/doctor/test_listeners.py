@@ -6,8 +6,9 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from conntap.doctor.listeners import listeners, listening, look, owners
+from conntap.doctor.listeners import listening, look, owners
 from conntap.doctor.reading import Reading
+from conntap.gateway.parse import listeners
 
 if TYPE_CHECKING:
     from pathlib import Path

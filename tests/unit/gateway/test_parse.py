@@ -53,9 +53,9 @@ def test_listeners_are_subscribed_netfilter_sockets():
     text = (
         "sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode\n"
         "0 12 812 00000007 0 0 0 2 41022 1\n0 12 813 00000000 0 0 0 2 0 1\n0 0 1 00000001 0 0 0 2 0 1\n0 12 x 7 0\n"
+        "0 12 814 00000040 0 0 0 2 0 1\n"
     )
-    assert parse.listeners(text) == (Listener(812, 7, 41022),)
-    assert parse.listeners(text)[0].conntrack
+    assert parse.listeners(text) == (Listener(812, 7, 0, 41022, 1),)
 
 
 def test_kernel_of_a_release_and_of_uname():

@@ -113,13 +113,13 @@ def far_timeouts(view: View) -> Iterator[Finding]:
 
 def not_reported(view: View) -> Iterator[Finding]:
     """A017: somebody listens for what the kernel does not tell."""
-    listeners = [one for one in view.gateway.listeners if one.conntrack]
+    listeners = view.gateway.listeners
     if not listeners:
         return
     shown = Evidence(
         f"{len(listeners)} listening",
         setting="/proc/net/netlink",
-        value=", ".join(str(one.portid) for one in listeners),
+        value=", ".join(str(one.port) for one in listeners),
     )
     for name, severity, say in (
         ("events", Severity.MEDIUM, "a logger listens and hears nothing: no connection is recorded"),

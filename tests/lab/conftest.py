@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conntap.lab import Lab, NamespaceError, NetfilterError, kernel
-from conntap.lab.programs import SYSTEM_PATH
+from conntap.programs import SYSTEM_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -69,7 +69,7 @@ def test_the_engine_tells_the_same_without_privilege(conntap):
 
 def test_where_a_program_is_missing_one_line_says_so_and_the_engine_is_the_gateway(lab, conntap, tmp_path):
     del lab
-    hide = "import conntap.lab.programs as p; p.SYSTEM_PATH = '/nonexistent'\n"
+    hide = "import conntap.programs as p; p.SYSTEM_PATH = '/nonexistent'\n"
     (tmp_path / "sitecustomize.py").write_text(hide)
     done = conntap("demo", env={"PATH": "/nonexistent", "PYTHONPATH": str(tmp_path)})
     assert done.returncode == 0

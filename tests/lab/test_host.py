@@ -43,7 +43,7 @@ def test_a_program_that_fails_raises_its_last_words(lab):
 
 
 def test_a_program_that_is_missing_names_the_package(monkeypatch):
-    monkeypatch.setattr("conntap.lab.programs.shutil.which", lambda _program, path: None)
+    monkeypatch.setattr("conntap.programs.shutil.which", lambda _program, path: None)
     with pytest.raises(MissingProgramError, match="'ip'") as caught, Lab():
         pass
     assert "apt-get install -y iproute2" in caught.value.hint

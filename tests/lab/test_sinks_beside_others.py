@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conntap.lab.programs import SYSTEM_PATH
+from conntap.programs import SYSTEM_PATH
 from conntap.sinks.syslog import SyslogSink
 from receivers import wait_until
 from records import every_kind, numbers

@@ -6,7 +6,6 @@ Only objects are asked for, not rules: a rule set may hold a hundred thousand.
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from conntap.doctor.model import Entry
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HelperObject", "NftError", "helper_objects", "look", "parse"]
 
-SYSTEM_PATH: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 #: An answer that takes longer is given up.
 SECONDS: Final = 0.15
 
@@ -77,10 +75,11 @@ def _nft(command: str) -> str:
     Raises:
         NftError: it is missing, or fails.
     """
-    import shutil
     import subprocess  # only here: it costs ten milliseconds
 
-    program = shutil.which("nft", path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
+    from conntap.programs import find
+
+    program = find("nft")
     if program is None:
         raise NftError("nft is not installed")
     try:

@@ -8,7 +8,6 @@ tables are in nft's listing, too: `rulesets.py` takes each rule once.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from conntap.errors import ConntapError
 from conntap.gateway.rulesets import HIDDEN
 from conntap.gateway.state import Gateway
 from conntap.netns import NetNs, path_of
+from conntap.programs import find
 
 __all__ = ["read_live"]
 
@@ -51,7 +51,6 @@ MODULES: Final = ("nf_conntrack*", "nf_nat*", "nf_log*")
 
 #: What is read of an interface's and of all interfaces' settings.
 SETTINGS: Final = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv6.conf.default.forwarding")
-SYSTEM_PATH: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 PATIENCE_SECONDS: Final = 30.0
 
 #: The child that enters a namespace and becomes the program: a namespace belongs to a thread, and this one is its own.
@@ -108,7 +107,7 @@ def keep(name: str, had: tuple[str, str], texts: dict[str, str], missing: dict[s
 
 def ask(command: tuple[str, ...], path: str | None) -> tuple[str, str]:
     """A program's output, or why there is none."""
-    program = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
+    program = find(command[0])
     if program is None:
         return "", f"not installed: '{command[0]}' (package {PACKAGES.get(command[0], 'iptables')})"
     words = [program, *command[1:]]

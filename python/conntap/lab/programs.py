@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from typing import Final
 
 from conntap.lab.errors import MissingProgramError
+from conntap.programs import find
 
 __all__ = ["PACKAGES", "require"]
 
@@ -24,9 +23,6 @@ PACKAGES: Final = {
     "ping": "iputils-ping",
 }
 
-# An unprivileged user's PATH often lacks these, and that is where nft and ip are.
-SYSTEM_PATH: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
-
 
 def require(program: str) -> str:
     """Return the full path of *program*.
@@ -34,7 +30,7 @@ def require(program: str) -> str:
     Raises:
         MissingProgramError: not found; the hint is the command that installs it.
     """
-    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
+    path = find(program)
     if path is not None:
         return path
     package = PACKAGES.get(program, program)

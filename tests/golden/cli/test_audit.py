@@ -144,7 +144,7 @@ def test_without_privilege_it_says_so(tmp_path, monkeypatch):
     nft.write_text("#!/bin/sh\necho 'Operation not permitted (you must be root)' >&2\nexit 1\n")
     nft.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/nowhere")
-    monkeypatch.setattr("conntap.gateway.live.SYSTEM_PATH", "/nowhere")
+    monkeypatch.setattr("conntap.programs.SYSTEM_PATH", "/nowhere")
     played = run(status=2)
     assert "no rules could be read: nft.json: 'nft -j list ruleset': Operation not permitted" in played.err
     assert "hint: run it with sudo" in played.err

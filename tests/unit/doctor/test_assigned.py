@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conntap.doctor import assigned
 from conntap.doctor.assigned import HelperObject, NftError, helper_objects, look, parse
 from conntap.doctor.reading import Reading
 
@@ -55,7 +54,7 @@ def test_an_nft_that_fails_or_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_no_nft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(assigned, "SYSTEM_PATH", str(tmp_path))
+    monkeypatch.setattr("conntap.programs.SYSTEM_PATH", str(tmp_path))
     with pytest.raises(NftError, match="not installed"):
         helper_objects()
 

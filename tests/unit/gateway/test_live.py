@@ -16,7 +16,7 @@ def test_commands_only_list():
 
 
 def test_a_missing_program_names_its_package(monkeypatch):
-    monkeypatch.setattr(live.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr("conntap.programs.shutil.which", lambda *_, **__: None)
     assert ask(("nft", "-j", "list", "ruleset"), None) == ("", "not installed: 'nft' (package nftables)")
 
 
@@ -37,7 +37,7 @@ def test_a_program_that_hangs_is_given_up(monkeypatch):
         raise subprocess.TimeoutExpired("nft", 30)
 
     monkeypatch.setattr(live.subprocess, "run", hang)
-    monkeypatch.setattr(live.shutil, "which", lambda *_, **__: "/usr/sbin/nft")
+    monkeypatch.setattr("conntap.programs.shutil.which", lambda *_, **__: "/usr/sbin/nft")
     assert "did not end within 30 s" in ask(("nft", "-j", "list", "ruleset"), None)[1]
 
 

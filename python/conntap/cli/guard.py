@@ -122,7 +122,10 @@ def run(io: IO, policy: Policy, netns: str | None, **options: Any) -> int:
     with ExitStack() as stack:
         for number in (signal.SIGINT, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, stop))
-        log = stack.enter_context(opened(options["log_file"])) if options["log_file"] else None
+        for option in ("summary", "metrics"):
+            if options[option]:
+                opened(options[option], f"--{option}").close()  # told before the work, not behind it
+        log = stack.enter_context(opened(options["log_file"], "--log")) if options["log_file"] else None
         ledger = ledger_of(options["ledger"]) if options["ledger"] else None
         stack.enter_context(lock(netns))
         hold = Hold(netns) if options["hold"] and not options["dry_run"] else None
@@ -141,11 +144,11 @@ def run(io: IO, policy: Policy, netns: str | None, **options: Any) -> int:
             notifier.alive()
             if options["metrics"] and now >= next_metrics:
                 next_metrics = now + METRICS_SECONDS
-                guard.metrics.write(options["metrics"])
+                keep(guard, options["metrics"])
         notifier.stopping()
         guard.step(0)
         if options["metrics"]:
-            guard.metrics.write(options["metrics"])
+            keep(guard, options["metrics"])
     counts = guard.metrics.as_dict()
     if options["summary"]:
         with open(options["summary"], "w", encoding="utf-8") as file:
@@ -154,8 +157,16 @@ def run(io: IO, policy: Policy, netns: str | None, **options: Any) -> int:
     return 0
 
 
-def opened(path: str) -> File[str]:
-    """The file of decisions.
+def keep(guard: Guard, path: str) -> None:
+    """Write the counters. A full disk ends no guard: it is counted."""
+    try:
+        guard.metrics.write(path)
+    except OSError:
+        guard.metrics.add("metrics_failed")
+
+
+def opened(path: str, option: str) -> File[str]:
+    """A file that is written to, behind what is there.
 
     Raises:
         UsageError: it cannot be written.
@@ -165,7 +176,7 @@ def opened(path: str) -> File[str]:
     try:
         return open(path, "a", encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"--log {path}: {error.strerror}") from error
+        raise UsageError(f"{option} {path}: {error.strerror}") from error
 
 
 def ledger_of(directory: str) -> DecisionLog:
@@ -247,6 +258,7 @@ def summary(guard: Guard) -> str:
             ("alerts_failed", "alerts failed"),
             ("alerts_dropped", "alerts dropped"),
             ("log_failed", "decisions not logged"),
+            ("metrics_failed", "times the counters not written"),
         )
         if counts[name]
     ]

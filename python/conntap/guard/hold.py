@@ -235,12 +235,13 @@ class Hold:
                         if error.errno != errno.ENOENT:
                             metrics.add("hold_failures")
 
-    def close(self) -> None:
-        """Take the table down. May be called twice."""
+    def close(self, *, keep_closed: bool = False) -> None:
+        """Take the table down, or leave it without an owner (*keep_closed*). May be called twice."""
         if self._link is None:
             return
-        with suppress(KernelError):  # it is not there, or another's
-            self._link.transact("taking the guard's table down", [(DELTABLE, 0, table())], family=FAMILY)
+        if not keep_closed:
+            with suppress(KernelError):  # it is not there, or another's
+                self._link.transact("taking the guard's table down", [(DELTABLE, 0, table())], family=FAMILY)
         self._link.close()
         self._link = None
 

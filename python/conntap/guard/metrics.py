@@ -36,6 +36,7 @@ COUNTERS: Final = {
     "alerts_failed": "alerts that their target did not take",
     "alerts_dropped": "alerts not sent since too many waited",
     "log_failed": "decisions that could not be written to the log",
+    "metrics_failed": "times that these counters could not be written to their file",
 }
 #: Upper bounds in nanoseconds: twelve to a decade, from a microsecond to ten seconds.
 BOUNDS: Final = tuple(round(10 ** (3 + step / 12)) for step in range(12 * 7 + 1))

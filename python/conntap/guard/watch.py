@@ -142,10 +142,15 @@ class Guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self.close(keep_closed=kind is not None)
 
-    def close(self) -> None:
-        """End the subscription, and take down what hold has put up. May be called twice."""
+    def close(self, *, keep_closed: bool = False) -> None:
+        """End the subscription, and take down what hold has put up. May be called twice.
+
+        Args:
+            keep_closed: leave the table of hold: nothing expected gets in until it is released or taken over. So it is
+                behind an error, as behind a kill.
+        """
         if self._kernel is None:
             return
         self._kernel.close()
@@ -153,7 +158,7 @@ class Guard:
         if hasattr(self, "_events"):
             self._events.close()
         if self.hold is not None:
-            self.hold.close()
+            self.hold.close(keep_closed=keep_closed)
         if self._block is not None:
             self._block.close()
         if self._alerts is not None:

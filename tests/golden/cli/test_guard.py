@@ -63,6 +63,8 @@ def test_the_rules_in_words():
         (["--print"], "--print goes with --hold"),
         (["--policy", "/no/such"], "No such file"),
         (["--explain", "hello"], "has no"),
+        (["--summary", "/no/such/file"], "--summary /no/such/file: No such file"),
+        (["--metrics", "/no/such/file"], "--metrics /no/such/file: No such file"),
         (["--netns", "nowhere"], "network namespace 'nowhere'"),
     ],
 )

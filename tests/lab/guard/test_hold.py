@@ -103,6 +103,16 @@ def test_a_guard_that_is_killed_leaves_it_closed_until_it_is_released(scene):
     assert scene.comes_in(scene.friend)
 
 
+def test_an_error_leaves_it_closed_too(scene):
+    with pytest.raises(RuntimeError), Guard(netns=scene.pid, hold=Hold(scene.pid)):
+        raise RuntimeError
+    assert "conntap_guard" in scene.tables()
+    scene.announce()
+    scene.send(scene.friend)
+    assert not scene.arrives(within=0.2)
+    assert release(scene.pid)
+
+
 def test_a_new_guard_takes_over_what_a_killed_one_left(scene):
     with started(scene) as guard:
         guard.send_signal(signal.SIGKILL)

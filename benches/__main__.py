@@ -72,6 +72,8 @@ FULL = {
     "guard_flood_rate": 20_000,
     "guard_hold_rounds": 10_000,
     "guard_decisions": 200_000,
+    "guard_seconds": 30.0,
+    "guard_event_rate": 55_000,
     "who_records": 100_000_000,
     "who_rounds": 15,
     "generate": False,
@@ -109,6 +111,7 @@ QUICK = FULL | {
     "guard_expectations": 300,
     "guard_hold_rounds": 500,
     "guard_decisions": 50_000,
+    "guard_seconds": 6.0,
 }
 #: Room for what a flood leaves behind before the kernel's collector has come round.
 FLOOD_ENTRIES = 3_000_000

@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import conntap
+from benches.flood import cpu_ns
 from benches.process import conntap as program
 from conntap.guard.watch import Guard
 from conntap.lab import Lab
@@ -38,6 +39,7 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
         "flood": reaction(plan["guard_expectations"], plan["guard_flood_rate"]),
         "hold": hold(plan["guard_hold_rounds"]),
         "decisions": decisions(plan["guard_decisions"]),
+        "events": events_kept_up_with(plan["guard_seconds"], plan["guard_event_rate"]),
     }
 
 
@@ -70,6 +72,65 @@ class Gateway:
         parts = (("tuple", side), ("mask", mask), ("master", master))
         fields = {f"{name}_{key}": value for name, part in parts for key, value in part.items()}
         self.ct.requests.expectation("create", {**fields, "timeout": 60})
+
+
+def events_kept_up_with(seconds: float, rate: int) -> dict[str, Any]:
+    """TFTP requests through the gateway: each but the first of a connection ends an expectation and makes one.
+
+    A request is one packet and two events; 200 connections take turns.
+    """
+    with Lab() as lab, tempfile.NamedTemporaryFile() as summary:
+        gateway = Gateway(lab)
+        guard = guarding(gateway.pid, "--summary", summary.name)
+        sink = gateway.socket(lab.server, FRIEND, 69)  # takes them, so that no ICMP error comes back
+        begun = time.monotonic()
+        spent = cpu_ns(guard.pid)
+        traffic = lab.client.start(requests, seconds, rate / 2)
+        memory = [resident_kib(guard.pid) for _ in ticks(seconds / 3, 3)]
+        sent = traffic.result()
+        took = time.monotonic() - begun
+        time.sleep(0.5)  # waits: for what the guard still has to read
+        spent = cpu_ns(guard.pid) - spent
+        sink.close()
+        guard.send_signal(signal.SIGTERM)
+        guard.communicate()
+        told = json.load(open(summary.name, encoding="utf-8"))
+    events = told["expectations"] + told["ended"]
+    return {
+        "requests": sent,
+        "events": events,
+        "per_second": events / took,
+        "lost": told["lost"],
+        "cpu_share": spent / 1e9 / took,
+        "resident_kib": memory,
+    }
+
+
+def requests(seconds: float, rate: float) -> int:
+    """Ask for a file, again and again, from sockets in turn; how many requests were sent."""
+    asked = b"\0\1boot.img\0octet\0"
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(200)]
+    begun, sent = time.monotonic(), 0
+    while (now := time.monotonic() - begun) < seconds:
+        for _ in range(max(1, min(2_000, int(now * rate) - sent))):
+            sockets[sent % 200].sendto(asked, (FRIEND, 69))
+            sent += 1
+        time.sleep(0.0005)  # waits: for the rate
+    for one in sockets:
+        one.close()
+    return sent
+
+
+def ticks(seconds: float, count: int) -> Iterator[int]:
+    """Come *count* times, every so many seconds."""
+    for number in range(count):
+        time.sleep(seconds)  # waits: for the next third
+        yield number
+
+
+def resident_kib(pid: int) -> int:
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
 
 def guarding(pid: int, *words: str) -> subprocess.Popen[bytes]:

@@ -245,6 +245,7 @@ class Guard:
                 return
             self.batch(batch)
             self.look_for_loss()
+            self.tell_all()  # a guard that is behind keeps one batch's decisions, not those of all
 
     def batch(self, batch: _core.Batch) -> None:
         """Deal with events, or with entries of a table."""

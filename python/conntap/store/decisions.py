@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from conntap.journal import append_whole
 from conntap.store import duck
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class DecisionLog:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o750)
 
     def write(self, decisions: Iterable[Mapping[str, Any]]) -> None:
-        """Append them, whole lines in one write for each day.
+        """Append them: of each day all, or nothing.
 
         Raises:
             OSError: no room, say.
@@ -50,7 +51,7 @@ class DecisionLog:
         for day, lines in days.items():
             descriptor = os.open(self._folder / f"{day}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
             try:
-                os.write(descriptor, "".join(lines).encode())
+                append_whole(descriptor, "".join(lines).encode(), os.fstat(descriptor).st_size)
             finally:
                 os.close(descriptor)
 

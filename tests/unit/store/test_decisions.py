@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from conntap.store import duck
 from conntap.store.decisions import DecisionLog, view
 
@@ -26,6 +28,26 @@ def test_they_are_in_a_file_a_day(tmp_path):
         ("ftp", True, None),
     ]
     assert asked(tmp_path, "SELECT count(*) FROM decisions WHERE received_ns < '2026-11-02 12:00:00'") == [(1,)]
+
+
+def test_a_full_disk_leaves_no_half_of_a_day(tmp_path, monkeypatch):
+    from conntap import journal
+
+    log = DecisionLog(tmp_path)
+    log.write([{"received_ns": NOW, "helper": "irc"}])
+    write = journal.os.write
+
+    def little(descriptor, data):
+        if len(data) < 40:
+            raise OSError(28, "No space left on device")
+        return write(descriptor, data[:10])
+
+    monkeypatch.setattr(journal.os, "write", little)
+    with pytest.raises(OSError, match="No space left"):
+        log.write([{"received_ns": NOW, "helper": "ftp"}])
+    monkeypatch.undo()
+    assert asked(tmp_path, "SELECT helper FROM decisions") == [("irc",)]
+    assert (tmp_path / "decisions/2026-11-02.jsonl").read_text().count("\n") == 1
 
 
 def test_a_torn_line_hides_no_other(tmp_path):

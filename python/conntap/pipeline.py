@@ -314,8 +314,7 @@ class Pipeline:
         for event in batch.events():
             gap = event.gap
             if gap is not None and gap.cause == "overrun":
-                after_ns = gap.after_ns - DISORDER_NS  # what was lost may have happened before what came
-                self._lost_after_ns = min(self._lost_after_ns or after_ns, after_ns)
+                self._lost_after_ns = min(self._lost_after_ns or gap.after_ns, gap.after_ns)
                 self._reconcile_at = self._reconcile_at or time.monotonic() + RECONCILE_SECONDS
 
     def _guard_disk(self, act: Callable[[], None]) -> None:

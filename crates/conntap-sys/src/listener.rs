@@ -22,6 +22,9 @@ const EVENT_TRUESIZE: u32 = 1280;
 /// Rows after which a batch is handed on even though more is waiting.
 const FULL: usize = 4096;
 
+/// An event may be that much older than its way into the buffer: who made it was preempted in between (10 ms seen).
+const DISORDER_NS: i64 = 250_000_000;
+
 /// What to listen to, and how.
 #[derive(Debug, Default)]
 pub struct Options<'a> {
@@ -70,8 +73,8 @@ pub struct Listener {
     /// At most so long.
     gather_most: Duration,
     last_read: Instant,
-    /// When the last datagram was taken; a gap begins there.
-    last_event_ns: i64,
+    /// Up to here nothing was lost, as the drop counter said when it was read just behind; a gap begins there.
+    intact_ns: i64,
 }
 
 /// How a call to [`Listener::receive`] ended.
@@ -93,6 +96,7 @@ impl Listener {
             None => Self::set_up(options)?,
         };
         let room = socket.receive_buffer()? / EVENT_TRUESIZE;
+        let intact_ns = now_ns();
         let drops = socket.drops().unwrap_or_default();
         Ok(Self {
             socket,
@@ -104,7 +108,7 @@ impl Listener {
             gather: None,
             gather_most: options.gather.unwrap_or(GATHER),
             last_read: Instant::now(),
-            last_event_ns: now_ns(),
+            intact_ns,
         })
     }
 
@@ -175,9 +179,7 @@ impl Listener {
                 },
             }
         };
-        if emptied {
-            self.note_loss(batch)?;
-        }
+        self.note_loss(batch, emptied)?;
         self.pace(events, emptied);
         Ok(if events == 0 && batch.is_empty() { Outcome::Idle } else { Outcome::Received })
     }
@@ -193,25 +195,27 @@ impl Listener {
         }
         self.counters.received = self.counters.received.saturating_add(count.try_into().unwrap_or(u64::MAX));
         self.counters.reads = self.counters.reads.saturating_add(1);
-        if !self.congested {
-            self.last_event_ns = now;
-        }
     }
 
-    /// The queue is empty. Whatever was dropped lies between what was just read and what comes next.
-    fn note_loss(&mut self, batch: &mut Batch) -> io::Result<()> {
+    /// Look whether something was dropped. It is told once the queue is empty: it lies behind what was just read.
+    fn note_loss(&mut self, batch: &mut Batch, emptied: bool) -> io::Result<()> {
+        // The time first: this process may be stopped anywhere, and what is dropped meanwhile belongs behind it.
+        let looked_ns = now_ns();
         let drops = self.socket.drops()?;
         let lost = drops.wrapping_sub(self.drops);
-        let (after_ns, before_ns) = (self.last_event_ns, now_ns());
-        if lost > 0 || std::mem::take(&mut self.congested) {
+        if lost == 0 && !self.congested {
+            self.intact_ns = looked_ns;
+        } else if emptied {
+            // ENOBUFS without a drop: the kernel could not even build the event; nobody knows how many.
+            let lost = (lost > 0).then_some(u64::from(lost));
+            let after_ns = self.intact_ns.saturating_sub(DISORDER_NS);
+            batch.push_gap(&Gap { lost, after_ns, before_ns: now_ns(), ..Gap::default() });
+            self.counters.lost = self.counters.lost.saturating_add(lost.unwrap_or_default());
+            self.counters.gaps = self.counters.gaps.saturating_add(1);
             self.drops = drops;
             self.congested = false;
-            self.counters.lost = self.counters.lost.saturating_add(lost.into());
-            self.counters.gaps = self.counters.gaps.saturating_add(1);
-            // ENOBUFS without a drop: the kernel could not even build the event; nobody knows how many.
-            batch.push_gap(&Gap { lost: (lost > 0).then_some(lost.into()), after_ns, before_ns, ..Gap::default() });
+            self.intact_ns = looked_ns;
         }
-        self.last_event_ns = before_ns;
         Ok(())
     }
 

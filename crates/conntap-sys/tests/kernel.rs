@@ -7,8 +7,9 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use conntap_core::batch::{Batch, Control, Scan};
-use conntap_core::model::{Content, Flow, Kind, Tuple, request};
+use conntap_core::model::{Content, Flow, Gap, Kind, Tuple, request};
 use conntap_core::wire::constants::*;
+use conntap_sys::clock::now_ns;
 use conntap_sys::dump::Next;
 use conntap_sys::listener::{Listener, Options, Outcome};
 use conntap_sys::request::Requests;
@@ -50,6 +51,18 @@ fn drain(listener: &mut Listener) -> (Batch, Scan) {
         != Outcome::Idle
     {}
     (batch, scan)
+}
+
+fn only_gap(batch: &Batch) -> Gap {
+    let gaps: Vec<_> = batch
+        .iter()
+        .filter_map(|(_, _, content)| match content {
+            Content::Gap(gap) => Some(gap),
+            _ => None,
+        })
+        .collect();
+    let [gap] = gaps[..] else { panic!("{gaps:?}") };
+    gap
 }
 
 fn all_groups() -> Options<'static> {
@@ -105,21 +118,28 @@ fn an_overrun_becomes_a_gap_row_with_the_exact_count_and_the_stream_goes_on() {
     create(&mut requests, 200);
     let (batch, _) = drain(&mut listener);
     let heard = batch.rows().iter().filter(|row| row.kind == Kind::New).count() as u64;
-    let gaps: Vec<_> = batch
-        .iter()
-        .filter_map(|(_, _, content)| match content {
-            Content::Gap(gap) => Some(gap),
-            _ => None,
-        })
-        .collect();
-    let [gap] = gaps[..] else { panic!("{gaps:?}") };
+    let gap = only_gap(&batch);
     assert_eq!(gap.lost, Some(200 - heard));
-    assert!(heard > 0 && gap.after_ns <= gap.before_ns);
+    assert!(heard > 0);
     assert_eq!(batch.rows().last().unwrap().kind, Kind::Gap, "older events that were queued come before the gap");
     assert_eq!(listener.counters().lost, 200 - heard);
     // The congested state has ended: what comes now is heard.
     requests.ask(|seq| request::flow(CT_DELETE, NLM_F_ACK, &udp(7), seq)).unwrap();
     assert_eq!(drain(&mut listener).0.rows()[0].kind, Kind::Destroy);
+}
+
+#[test]
+fn a_gap_spans_all_the_time_in_which_events_were_lost() {
+    for reliable in [false, true] {
+        fresh_namespace();
+        let mut listener = Listener::open(&Options { buffer_bytes: 4096, reliable, ..all_groups() }).unwrap();
+        let mut requests = Requests::open(None).unwrap();
+        let began_ns = now_ns();
+        create(&mut requests, 200);
+        let ended_ns = now_ns();
+        let gap = only_gap(&drain(&mut listener).0);
+        assert!(gap.after_ns <= began_ns && gap.before_ns >= ended_ns, "reliable {reliable}: {gap:?}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ What iptables writes as rules of nft is read a second time, as `nft -j` shows it
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -22,9 +23,9 @@ from conntap.rules.packet import Asked
 from conntap.rules.spans import intersect
 
 CORPUS = Path(__file__).resolve().parent.parent / "data/rulesets"
-#: Half of one is refused by the kernel's own programs, too.
+#: Half of one: of iptables the kernel's own programs refuse it, too; of nft the listing was cut.
 HALF = {"iptables-half", "nft-listing-cut"}
-NFT = sorted(path for path in CORPUS.glob("*/rules.nft") if path.parent.name not in HALF)
+NFT = sorted(CORPUS.glob("*/rules.nft"))
 TABLES = sorted(path for path in CORPUS.glob("*/ip*tables-save") if path.parent.name not in HALF)
 VARIANTS = ("nft", "legacy")
 END = "--- end of"
@@ -81,12 +82,35 @@ def without_places(rules: RuleSet) -> dict[object, object]:
     }
 
 
+def objects(text: str) -> list[object]:
+    """All objects of a listing but the first, which tells of the program, without handles."""
+    return [without_handles(one) for one in json.loads(text)["nftables"] if "metainfo" not in one]
+
+
+def without_handles(value: object) -> object:
+    match value:
+        case dict():
+            return {key: without_handles(inner) for key, inner in value.items() if key != "handle"}
+        case list():
+            return [without_handles(inner) for inner in value]
+        case _:
+            return value
+
+
 @pytest.mark.parametrize("path", NFT, ids=lambda path: path.parent.name)
 def test_nft_lists_what_was_committed(path, nft_lists, need):
     need("nft")
-    committed, listed = read_nft((path.parent / "rules.nft.json").read_text()), read_nft(nft_lists[str(path)])
-    assert committed.faults == listed.faults == ()
-    assert without_places(listed) == without_places(committed)
+    listed = objects(nft_lists[str(path)])
+    committed = (path.parent / "rules.nft.json").read_text()
+    assert listed
+    if path.parent.name not in HALF:
+        assert objects(committed) == listed
+        return
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(committed)
+    whole = [json.loads(line.rstrip(",")) for line in committed.splitlines()[2:-1]]
+    assert [without_handles(one) for one in whole] == listed[: len(whole)]
+    assert 0 < len(whole) < len(listed)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -120,6 +144,6 @@ def nothing_is_contradicted(one: RuleSet, other: RuleSet, nfproto: int) -> None:
 
 
 def test_every_rule_set_has_its_provenance():
-    told = "".join(path.read_text() for path in sorted(CORPUS.glob("README*.md")))
+    told = (CORPUS / "README.md").read_text()
     names = {path.parent.name for path in CORPUS.glob("*/expected.toml")}
     assert names == set(re.findall(r"^\| (\S+) \| (?:nft|iptables)", told, re.MULTILINE))

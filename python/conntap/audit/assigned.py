@@ -36,7 +36,7 @@ class Assignment:
         l4proto, nfproto: of the connections, 0: all.
         ports: destination ports; empty: all.
         servers: destinations are limited to known ones.
-        iifs: interfaces they come from, as rules write them; empty: any.
+        iifs, oifs: interfaces they come from and leave by, as rules write them; empty: any.
         rule: which assigns; None: the kernel does.
         conditions: all that were asked.
         hook: of the chain.
@@ -53,6 +53,7 @@ class Assignment:
     conditions: tuple[Condition, ...] = ()
     hook: str = "prerouting"
     doubt: str = ""
+    oifs: tuple[str, ...] = ()
 
     def fits(self, iif: str, nfproto: int) -> bool:
         """Connections of this family from this interface may get it."""
@@ -63,6 +64,10 @@ class Assignment:
     def forwarded(self) -> bool:
         """It is for connections that pass the gateway, not for its own alone."""
         return self.hook != "output"
+
+    def leaves(self, oif: str) -> bool:
+        """Connections that leave by this interface may get it."""
+        return not self.oifs or any(fits(pattern, oif) for pattern in self.oifs)
 
     @property
     def open_ports(self) -> str:
@@ -107,6 +112,7 @@ def made(one: Assigned) -> Assignment:
         one.conditions,
         one.hook,
         "; ".join(asked.text or "a condition" for asked in one.conditions if not asked.fields),
+        one.oifnames or (),
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from conntap.rules.model import Place, Rule
     from conntap.rules.packet import Step
 
-__all__ = ["drop_invalid", "known_servers", "limit_input", "limit_related", "without_helper"]
+__all__ = ["drop_invalid", "known_servers", "limit_input", "limit_related", "networks_inside", "without_helper"]
 
 HOOKS: Final = {"forward": "FORWARD", "input": "INPUT"}
 #: What is left of RELATED behind the narrow rules.
@@ -100,11 +100,23 @@ def related_of_iptables(view: View, safe: list[str]) -> list[str]:
 
 
 def limit_input(step: Step, view: View) -> Fix:
-    """RELATED to the gateway itself: ICMP's errors alone."""
-    return Fix(
-        nft=as_nft(step, "input", ['meta l4proto { icmp, ipv6-icmp } ct state related accept comment "errors"'], view),
-        iptables=as_iptables(step, "INPUT", ["-p icmp -m conntrack --ctstate RELATED -j ACCEPT"], view),
-    )
+    """RELATED to the gateway itself: ICMP's errors, and what helpers of its own connections expect from known ends."""
+    nft = ['meta l4proto { icmp, ipv6-icmp } ct state related accept comment "errors"']
+    iptables = ["-p icmp -m conntrack --ctstate RELATED -j ACCEPT"]
+    for name in safe_helpers(view):
+        if not any(one.helper == name and one.hook == "output" for one in view.assigned):
+            continue
+        for expected in view.expects(name):
+            if expected.l4proto not in (6, 17) or expected.to == "server":
+                continue  # the gateway itself begins it
+            word = protocol(expected.l4proto).lower()
+            asks = expected.to == "gateway"
+            sides = view.sides.inside if asks else view.sides.outside
+            ports = (f"sport {HELPERS[name].port}",) * 2 if asks else (f"dport {HIGH}", "dport 1024:65535")
+            nft.append(f'iifname {names(sides)} ct state related ct helper "{name}" {word} {ports[0]} accept')
+            related = f"-m conntrack --ctstate RELATED -m helper --helper {name} -j ACCEPT"
+            iptables += [f"-i {side} -p {word} --{ports[1]} {related}" for side in sides]
+    return Fix(nft=as_nft(step, "input", nft, view), iptables=as_iptables(step, "INPUT", iptables, view))
 
 
 def as_nft(step: Step, hook: str, more: list[str], view: View) -> str:
@@ -180,20 +192,19 @@ def number_of(rule: Rule, view: View) -> int:
 
 
 def known_servers(one: Assignment, view: View) -> Fix:
-    """The helper for the servers that are used, from inside."""
+    """The helper for the servers that are used; of connections from inside, or the gateway's own."""
     place = one.rule.place if one.rule else None
     port = one.ports[0].first if one.ports else (HELPERS[one.helper].port if one.helper in HELPERS else 0)
     word = protocol(one.l4proto or (HELPERS[one.helper].l4protos[0] if one.helper in HELPERS else 6)).lower()
     name = f"{re.sub(r'[^a-z0-9]', '_', one.helper.lower())}_servers"
     family, table, chain = (
-        (place.family, place.table, place.chain)
-        if place and place.source == "nft"
-        else ("inet", "filter", "prerouting")
+        (place.family, place.table, place.chain) if place and place.source == "nft" else ("inet", "filter", one.hook)
     )
-    inside = names(view.sides.inside)
+    own = one.hook == "output"
+    inside = "" if own else f"iifname {names(view.sides.inside)} "
     six = one.nfproto == 6 or (place is not None and place.family == "ip6")
     daddr = f"{'ip6' if six else 'ip'} daddr @{name}"
-    new = f'iifname {inside} {daddr} {word} dport {port} ct helper set "{object_of(place, one.helper)}"'
+    new = f'{inside}{daddr} {word} dport {port} ct helper set "{object_of(place, one.helper)}"'
     nft = [] if place and place.source == "nft" else [helper_object(one, word)]
     nft += [
         f"add set {family} {table} {name} {{ type {'ipv6_addr' if six else 'ipv4_addr'}; flags interval; }}",
@@ -205,19 +216,36 @@ def known_servers(one: Assignment, view: View) -> Fix:
         nft.append(f"add rule {family} {table} {chain} {new}")
     iptables = [f"ipset create -exist {name} hash:net", f"# ipset add {name} the servers that you use"]
     target = f"-p {word} --dport {port} -m set --match-set {name} dst -j CT --helper {one.helper}"
-    for at, iif in enumerate(view.sides.inside):
+    for at, iif in enumerate(("",) if own else view.sides.inside):
+        text = target if own else f"-i {iif} {target}"
         if at == 0 and one.rule is not None and place and place.source != "nft":
             iptables.append(
                 f"{place.source.removesuffix('-save')} -t {place.table} -R {place.chain} "
-                f"{number_of(one.rule, view)} -i {iif} {target}"
+                f"{number_of(one.rule, view)} {text}"
             )
         else:
-            iptables.append(f"iptables -t raw -A PREROUTING -i {iif} {target}")
+            iptables.append(f"iptables -t raw -A {'OUTPUT' if own else 'PREROUTING'} {text}")
     return Fix(
         nft=lines(*nft),
         iptables=lines(*iptables),
         other="sysctl -w net.netfilter.nf_conntrack_helper=0" if one.rule is None else "",
     )
+
+
+def networks_inside(one: Assignment, view: View) -> Fix:
+    """A helper of the gateway's own broadcasts for those into the networks inside."""
+    inside, port, rule = view.sides.inside, HELPERS[one.helper].port, one.rule
+    if rule is None or not inside:
+        return without_helper(one, view)
+    place = rule.place
+    if place.source != "nft":
+        number, target = number_of(rule, view), f"-p udp --dport {port} -j CT --helper {one.helper}"
+        head = f"{place.source} -t {place.table}"
+        first, *others = [f"-o {oif} {target}" for oif in inside]
+        more = (f"{head} -I {place.chain} {number} {text}" for text in others)
+        return Fix(iptables=lines(f"{head} -R {place.chain} {number} {first}", *more))
+    new = f'oifname {names(inside)} udp dport {port} ct helper set "{object_of(place, one.helper)}"'
+    return Fix(nft=f"replace rule {place.family} {place.table} {place.chain} handle {place.handle} {new}")
 
 
 def helper_object(one: Assignment, word: str) -> str:

@@ -211,6 +211,11 @@ class Helper:
         """The expectations that anybody may use on this gateway."""
         return tuple(one for one in self.expected if one.wild(gateway))
 
+    @property
+    def asks(self) -> bool:
+        """It reads broadcasts of the gateway itself, and nothing that is forwarded."""
+        return all(one.to == "gateway" for one in self.expected)
+
     def inward(self, l4proto: int = 0) -> tuple[Expected, ...]:
         """Those by which somebody connects to the client of a connection of this transport; 0: of any."""
         return tuple(one for one in self.expected if one.to in ("client", "both") and one.of(l4proto))

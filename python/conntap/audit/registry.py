@@ -94,10 +94,12 @@ CHECKS: Final = (
         "A helper is assigned to connections to any server",
         "medium where what it expects gets in; low otherwise",
         "The helper believes what the two ends say. If any server will do, an attacker's own server will: he "
-        "says which port is opened, or lets a web page say it.",
+        "says which port is opened, or lets a web page say it. netbios-ns and snmp read nothing but broadcasts of "
+        "the gateway itself: of whatever it sends, hosts of the network outside may answer, too.",
         'tcp dport 21 ct helper set "ftp-std"',
         "Assign it for the servers that you use: `ip daddr @ftp_servers tcp dport 21 ct helper set "
-        '"ftp-std"`, with ipset in iptables.',
+        '"ftp-std"`, with ipset in iptables. Of broadcasts, for the networks inside: `oifname "lan" udp dport 137 ct '
+        'helper set "names"`.',
         "A session with a server that is not on the list makes no expectation any more.",
         assigning.any_destination,
     ),
@@ -289,10 +291,12 @@ CHECKS: Final = (
         "high: a helper of the gateway's own connections lets anybody in; medium: it lets in the contacted "
         "server; low: helpers are for others' connections only",
         "Services of the gateway listen behind this rule. If a connection of the gateway itself gets a "
-        "helper, what it announces is open on the gateway.",
+        "helper, what it announces is open on the gateway. Of netbios-ns and snmp that is the port of the program "
+        "that asked, to any host of the network that was asked.",
         "chain input { … ct state established,related accept }",
-        "`ct state established accept`, and RELATED for ICMP alone.",
-        "The stranger reaches a port of the gateway.",
+        "`ct state established accept`, and RELATED for ICMP and for helpers of the gateway's own connections alone.",
+        "The stranger reaches a port of the gateway; a neighbour outside answers a broadcast of it. With the fix "
+        "hosts inside alone do.",
         related.to_gateway,
     ),
     Check(

@@ -51,7 +51,7 @@ class Assigned:
         nfproto: 4, 6; 0 both.
         ports: destination ports; of a rule that is never met those that it asks for.
         conditions: all that is asked on the way, the rule's own last.
-        iifnames: what of it limits the interface, a last * stands for any end; None: any.
+        iifnames, oifnames: what of it limits the interfaces, a last * stands for any end; None: any.
         saddrs, daddrs: addresses that are left, of a set that grows those of today; None: any.
         reachable: a packet may meet the rule so that it assigns.
         why: of one that is not, the reason in words.
@@ -65,6 +65,7 @@ class Assigned:
     ports: Spans
     conditions: tuple[Condition, ...]
     iifnames: tuple[str, ...] | None
+    oifnames: tuple[str, ...] | None
     saddrs: Spans | None
     daddrs: Spans | None
     reachable: bool
@@ -195,7 +196,8 @@ def _of_helper(way: _Way, met: _Met, conditions: tuple[Condition, ...], of: tupl
     limit = ALL_PORTS if own is None else bits_of(own)
     about = (
         conditions,
-        _names(conditions),
+        _names(conditions, "iifname"),
+        _names(conditions, "oifname"),
         _narrowed(conditions, "saddr", "ct_original_saddr"),
         _narrowed(conditions, "daddr", "ct_original_daddr"),
     )
@@ -319,11 +321,11 @@ def _narrowed(conditions: tuple[Condition, ...], *fields: str) -> Spans | None:
     return left
 
 
-def _names(conditions: tuple[Condition, ...]) -> tuple[str, ...] | None:
+def _names(conditions: tuple[Condition, ...], field: str) -> tuple[str, ...] | None:
     """Interfaces that conditions allow; None: any."""
     for one in conditions:
-        if "iifname" in one.fields and not one.negated:
-            at = one.fields.index("iifname")
+        if field in one.fields and not one.negated:
+            at = one.fields.index(field)
             return tuple(dict.fromkeys(str(value) for row in one.rows for value in row[at]))
     return None
 

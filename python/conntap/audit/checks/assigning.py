@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from conntap.audit.assigned import AUTOMATIC, automatic
 from conntap.audit.finder import evidence, evidence_of, key_of, reaches
 from conntap.audit.finding import Evidence, Finding, Fix, Severity
-from conntap.audit.fixes import known_servers, without_helper
+from conntap.audit.fixes import known_servers, networks_inside, without_helper
 from conntap.audit.known import BROWSERS_REFUSE, HELPERS, Loosening, module_of
 from conntap.audit.view import accepting
 from conntap.audit.words import listed, ports_text, protocol, sentence, worst
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conntap.audit.assigned import Assignment
+    from conntap.audit.known import Helper
     from conntap.audit.view import View
 
 __all__ = [
@@ -44,6 +45,9 @@ def key_for(one: Assignment) -> str:
 
 def outward(one: Assignment, view: View) -> bool:
     """Connections from inside to outside may get it, or the gateway's own."""
+    known = HELPERS.get(one.helper)
+    if known is not None and known.asks:
+        return one.hook == "output" and any(one.leaves(name) for name in view.sides.outside)
     if one.hook == "output":
         return True
     return any(view.begins(one, inside, outside, nfproto) for outside, inside in view.pairs for nfproto in (4, 6))
@@ -57,21 +61,33 @@ def any_destination(view: View) -> Iterator[Finding]:
             continue
         through = [o for o in view.openings if same_rule(o.assignment, one)]
         best = worst(through)
+        whom = "broadcasts into any network" if known.asks else "connections to any server"
         yield Finding(
             "A004",
-            f"{one.helper} is assigned to connections to any server",
+            f"{one.helper} is assigned to {whom}",
             Severity.MEDIUM if through else Severity.LOW,
             evidence_for(one),
-            sentence(best, view)
-            if best
-            else f"whoever runs a server at {port_words(one)} can make the kernel expect a connection that the "
-            f"server names ({known.expected[0].what})",
-            known_servers(one, view),
+            sentence(best, view) if best else without_way(one, known),
+            networks_inside(one, view) if known.asks else known_servers(one, view),
             reach=reaches(through),
             certain=not one.doubt,
             doubt=one.doubt and f"not understood: {one.doubt}",
             key=key_for(one),
         )
+
+
+def without_way(one: Assignment, known: Helper) -> str:
+    """The consequence where no rule lets in what is expected."""
+    expected = known.expected[0]
+    if known.asks:
+        return (
+            f"when a program on the gateway asks a network outside by broadcast, any host of that network may send to "
+            f"the program's port from UDP port {known.port}, for {expected.seconds} s"
+        )
+    return (
+        f"whoever runs a server at {port_words(one)} can make the kernel expect a connection that the "
+        f"server names ({expected.what})"
+    )
 
 
 def merged(view: View) -> Iterator[Assignment]:

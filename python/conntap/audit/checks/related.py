@@ -16,6 +16,7 @@ from conntap.rules.model import Span
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from conntap.audit.assigned import Assignment
     from conntap.audit.view import View
     from conntap.rules.packet import Answer, Step
 
@@ -228,17 +229,31 @@ def to_gateway(view: View) -> Iterator[Finding]:
     own = [one for one in view.assigned if one.hook == "output"]
     for group in by_rule(asked):
         rule = group.step.rule
-        names = listed(one.helper for one in own) or listed(view.helpers)
-        wild = [HELPERS[one.helper] for one in own if one.helper in HELPERS and HELPERS[one.helper].wild(view.gateway)]
-        who = "any host in the internet" if wild else "the host that it contacted"
+        wild = [one for one in own if one.helper in HELPERS and HELPERS[one.helper].wild(view.gateway)]
         yield Finding(
             "A021",
             "RELATED is accepted to the gateway itself for every helper",
             Severity.HIGH if wild else Severity.MEDIUM if own else Severity.LOW,
             (evidence(group.step),),
-            f"{who} may open the port that a helper ({names}) announces, "
-            "on the gateway itself, where its own services listen"
-            + ("" if own else ", once a connection of the gateway itself gets the helper"),
+            opened(own, bool(wild), view),
             limit_input(group.step, view),
             key=key_of(rule, chain=group.step.chain),
         )
+
+
+def opened(own: list[Assignment], wild: bool, view: View) -> str:
+    """What gets to the gateway itself, as a sentence."""
+    asking = listed(one.helper for one in own if one.helper in HELPERS and HELPERS[one.helper].asks)
+    names = listed(one.helper for one in own if one.helper not in HELPERS or not HELPERS[one.helper].asks)
+    who = "any host in the internet" if wild else "the host that it contacted"
+    where = "on the gateway itself, where its own services listen"
+    found: list[str] = []
+    if names:
+        found.append(f"{who} may open the port that a helper ({names}) announces, {where}")
+    elif not own:
+        later = "once a connection of the gateway itself gets the helper"
+        found.append(f"{who} may open the port that a helper ({listed(view.helpers)}) announces, {where}, {later}")
+    if asking:
+        network = "any host of a network that a program on the gateway asks by broadcast"
+        found.append(f"{network} may send to the program's port ({asking})")
+    return "; ".join(found)

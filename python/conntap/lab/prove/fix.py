@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from conntap.audit.known import HELPERS
 from conntap.lab.errors import LabError
+from conntap.lab.prove.model import OWN
 from conntap.lab.prove.run import prove
 from conntap.lab.prove.trace import numbers
 
@@ -87,8 +88,9 @@ def prove_fixes(gateway: Gateway, sides: Sides, findings: Iterable[Finding], bef
     if not before.open:
         return []
     texts: dict[str, list[str]] = {}
+    own = any(row.way.inside == OWN for row, _ in before.open)  # findings on it do not say where to knock
     for finding in findings:
-        if finding.reach and (text := commands(finding.fix, gateway)):
+        if (finding.reach or (own and finding.id == "A021")) and (text := commands(finding.fix, gateway)):
             texts.setdefault(text, []).append(finding.id)
     return [try_fix(gateway, sides, text, tuple(dict.fromkeys(ids)), before) for text, ids in texts.items()]
 

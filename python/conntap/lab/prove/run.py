@@ -8,17 +8,17 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from conntap.audit.known import HELPERS
-from conntap.lab.prove import own
+from conntap.lab.parity.generate.build import TCP, UDP
+from conntap.lab.prove import broadcasts, own
 from conntap.lab.prove.automatic import automatic_of
 from conntap.lab.prove.honest import HONEST
 from conntap.lab.prove.load import RefusedError, cannot_prove, load, read_back
 from conntap.lab.prove.lured import LURED
 from conntap.lab.prove.model import Cell, Proof, Row
 from conntap.lab.prove.plan import first_address, friends, links, ways, wide_ports
-from conntap.lab.prove.scene import Door, Scene, words_of
+from conntap.lab.prove.scene import Door, Scene, closed_because, words_of
 from conntap.lab.prove.stage import Stage
 from conntap.lab.prove.trace import Trace
-from conntap.lab.prove.wire import packed
 from conntap.rules.assigned import assignments
 
 if TYPE_CHECKING:
@@ -79,6 +79,9 @@ def prove(
                     rows += player.rows(way, helpers)
                     if way.inside == sides.inside[0]:
                         rows += player.own_rows(way, helpers)
+                        rows += player.broadcast_rows(way, way.outside, helpers)
+                    if way.outside == sides.outside[0]:
+                        rows += player.broadcast_rows(way, way.inside, helpers)
     return Proof(tuple(rows), "", tuple(cannot), time.monotonic() - began)
 
 
@@ -108,11 +111,21 @@ class Player:
     def own_rows(self, way: Way, helpers: Collection[str] | None) -> Iterator[Row]:
         """The rows of the gateway's own connections, where rules give them a helper."""
         for helper in own.PLAYED:
-            given = [one for one in self.assigned if of_gateway(one, helper, way)]
+            given = [one for one in self.assigned if of_gateway(one, helper, TCP, way)]
             if given and way.nfproto in HELPERS[helper].nfprotos and (helpers is None or helper in helpers):
                 server = first_address(given[0].daddrs, way.nfproto, way.server)
                 port = port_of(given, HELPERS[helper].port)
                 yield own.rows(self.stage, self.trace, replace(way, server=server), helper, port, self.ports)
+
+    def broadcast_rows(self, way: Way, link: str, helpers: Collection[str] | None) -> Iterator[Row]:
+        """The rows of the gateway's own broadcasts into one of its networks, where rules give them a helper."""
+        for helper in broadcasts.PLAYED:
+            given = [one for one in self.assigned if of_gateway(one, helper, UDP, way)]
+            if given and way.nfproto in HELPERS[helper].nfprotos and (helpers is None or helper in helpers):
+                port = port_of(given, HELPERS[helper].port)
+                row = broadcasts.row(self.stage, self.trace, way, link, helper, port)
+                if row is not None:
+                    yield row
 
     def row(self, way: Way, helper: str, l4proto: int, port: int, given: list[Assigned]) -> Row:
         """One helper: the first honest server that is reached, then the strangers."""
@@ -183,17 +196,11 @@ class Player:
         arrived = scene.knock(door, remote)
         trace = self.trace.read()
         outcome: Outcome = "closed"
-        why = ""
+        why = "" if arrived else closed_because(door, remote, trace)
         if arrived:
             self.stage.forget()
             outcome = "anyway" if scene.knock(door, remote) else "open"
             self.trace.read()
-        elif door.expected is None:
-            why = "no expectation was made"
-        elif not door.expected.any_source and packed(str(door.expected.tuple.src)) != remote:
-            why = "it is not expected from there"
-        elif trace and trace[-1].verdict == "drop":
-            why = "the rules dropped it"
         return Cell(who, session, door.l4proto, wanted, outcome, why, words_of(door.expected), trace, kind)
 
     def fresh(self, way: Way, data: int = 0) -> Scene:
@@ -213,9 +220,11 @@ def fits(one: Assigned, helper: str, l4proto: int, way: Way) -> bool:
     )
 
 
-def of_gateway(one: Assigned, helper: str, way: Way) -> bool:
+def of_gateway(one: Assigned, helper: str, l4proto: int, way: Way) -> bool:
     """The assignment is for such connections that the gateway itself begins."""
-    return one.hook == "output" and one.helper == helper and one.l4proto in (0, 6) and one.nfproto in (0, way.nfproto)
+    return (
+        (one.hook, one.helper) == ("output", helper) and one.l4proto in (0, l4proto) and one.nfproto in (0, way.nfproto)
+    )
 
 
 def port_of(given: list[Assigned], usual: int) -> int:

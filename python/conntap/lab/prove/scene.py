@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conntap import _core
-    from conntap.lab.prove.model import Way
+    from conntap.lab.prove.model import Step, Way
     from conntap.lab.prove.stage import Stage
 
-__all__ = ["Door", "Scene", "words_of"]
+__all__ = ["Door", "Scene", "closed_because", "words_of"]
 
 #: Data of a segment that the luring server announces: the least that hosts take without asking (RFC 9293, 3.7.1).
 LURED_MSS: Final = 536
@@ -111,11 +111,27 @@ class Scene:
         return (send_syn if door.l4proto == TCP else send_udp)(self.stage, sender, receiver)
 
 
+def closed_because(door: Door, remote: bytes, trace: tuple[Step, ...]) -> str:
+    """Why a knock did not arrive, in words."""
+    if door.expected is None:
+        return "no expectation was made"
+    if ipaddress.ip_address(remote) not in callers(door.expected):
+        return "it is not expected from there"
+    return "the rules dropped it" if trace and trace[-1].verdict == "drop" else ""
+
+
+def callers(one: _core.Expectation) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """From where an expectation lets somebody come."""
+    source = ipaddress.ip_address(str(one.tuple.src))
+    bits = int(ipaddress.ip_address(str(one.mask.src))).bit_count()
+    return ipaddress.ip_network((source, bits), strict=False)
+
+
 def words_of(one: _core.Expectation | None) -> str:
     """An expectation in one line: from where to where."""
     if one is None:
         return ""
-    source = "anybody" if one.any_source else str(one.tuple.src)
+    source = "anybody" if one.any_source else str(callers(one)).removesuffix("/32").removesuffix("/128")
     name = {TCP: "tcp", UDP: "udp", GRE: "gre"}.get(one.tuple.l4proto or 0, str(one.tuple.l4proto))
     return f"{one.helper}: {source} to {one.tuple.dst} {name}/{one.tuple.dport}"
 

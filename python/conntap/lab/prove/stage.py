@@ -122,6 +122,11 @@ class Stage:
                 os.sched_setaffinity(0, self._cpus)
             self._cpus = set()
 
+    def address(self, wire: str) -> ipaddress.IPv4Interface | None:
+        """The gateway's first address of IPv4 on an interface."""
+        found = map(ipaddress.ip_interface, self._wires[self._index(wire)].addresses)
+        return next((one for one in found if isinstance(one, ipaddress.IPv4Interface)), None)
+
     def set_out(self, way: Way) -> None:
         """Lead routes along a way: the host is inside, everybody else outside."""
         bits = 24 if way.nfproto == 4 else 64
@@ -188,7 +193,7 @@ class Stage:
             lines.append(f"link add {link.name} address {near} type veth {peer}")
             lines.append(f"link set {link.name} arp off up")
             lines += [
-                f"addr add {text} dev {link.name} noprefixroute{' nodad' if ':' in text else ''}"
+                f"addr add {text} dev {link.name} noprefixroute{' nodad' if ':' in text else ' brd +'}"
                 for text in link.addresses
             ]
         lines.append(f"link add {MARK_OWN} type veth peer name {MARK_FAR} netns /proc/{self.around.pid}/ns/net")

@@ -3,8 +3,10 @@
 import json
 
 from conntap.audit.checks import assigning
-from conntap.audit.finding import Severity
+from conntap.audit.finding import Finding, Severity
 from conntap.audit.run import audit
+from conntap.audit.sides import find_sides
+from conntap.audit.view import View
 from conntap.gateway.state import Gateway
 from gateways import found, rules, view
 
@@ -85,3 +87,31 @@ def test_a_helper_that_is_not_known():
     unknown = [one for one in audit(Gateway({"nft.json": json.dumps(text)})).findings if one.id == "A024"]
     assert len(unknown) == 1
     assert not unknown[0].certain
+
+
+def own(*lines: str) -> list[Finding]:
+    """A004 of a gateway with rules of iptables on its own connections."""
+    text = "\n".join(["*raw", ":OUTPUT ACCEPT [0:0]", *lines, "COMMIT", "*filter", ":INPUT DROP [0:0]", "COMMIT", ""])
+    gateway = Gateway({"iptables-save": text})
+    sides = find_sides(gateway, inside=["lan", "guest"], outside=["wan"])
+    return list(assigning.any_destination(View(gateway, sides)))
+
+
+def test_broadcasts_of_the_gateway_belong_to_the_networks_inside():
+    ask = "-p udp -m udp --dport 137 -j CT --helper netbios-ns"
+    (one,) = own(f"-A OUTPUT {ask}")
+    assert "any host of that network may send to the program's port from UDP port 137, for 3 s" in one.consequence
+    assert one.fix.iptables == (
+        "iptables -t raw -R OUTPUT 1 -o lan -p udp --dport 137 -j CT --helper netbios-ns\n"
+        "iptables -t raw -I OUTPUT 1 -o guest -p udp --dport 137 -j CT --helper netbios-ns"
+    )
+    assert own(f"-A OUTPUT -o lan {ask}", f"-A OUTPUT -o guest {ask}") == []
+    assert own(f"-A PREROUTING {ask}") == []  # it reads nothing that is forwarded
+
+
+def test_the_fix_of_own_connections_names_no_interface_that_they_come_from():
+    (one,) = own("-A OUTPUT -p tcp -m tcp --dport 21 -j CT --helper ftp")
+    *_, line = one.fix.iptables.splitlines()
+    assert line == (
+        "iptables -t raw -R OUTPUT 1 -p tcp --dport 21 -m set --match-set ftp_servers dst -j CT --helper ftp"
+    )

@@ -115,6 +115,15 @@ def q931(scene: Scene, remote: bytes, port: int) -> list[Door] | None:
     return scene.doors(remote, Door(TCP, remote, data, outward=True))
 
 
+def q931_fast(scene: Scene, remote: bytes, port: int) -> list[Door] | None:
+    """The other party sends sound, as the call itself announced."""
+    talk = scene.tcp(remote, port)
+    media = scene.data() & 0xFFFE
+    if not talk.open() or not talk.say(talk.client, h323.tpkt(h323.fast_start(scene.host, media, media + 1))):
+        return None
+    return scene.doors(remote, Door(UDP, scene.host, media))
+
+
 def amanda(scene: Scene, remote: bytes, port: int) -> list[Door] | None:
     """The backup server connects to the client's data port."""
     talk = scene.udp(remote, port)
@@ -158,7 +167,7 @@ HONEST: Final[dict[tuple[str, int], dict[str, Callable[[Scene, bytes, int], list
     ("sip", UDP): {"call from the registrar": sip_register, "media of a call": sip_call},
     ("sip", TCP): {"call from the registrar": sip_tcp},
     ("RAS", UDP): {"call from the gatekeeper": ras},
-    ("Q.931", TCP): {"H.245 channel": q931},
+    ("Q.931", TCP): {"H.245 channel": q931, "media of a fast start": q931_fast},
     ("amanda", UDP): {"backup stream": amanda},
     ("sane", TCP): {"scan": sane},
     ("pptp", TCP): {"tunnel": pptp},

@@ -186,6 +186,26 @@ def q931_call(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door]
     return scene.doors(remote, Door(UDP, scene.host, wanted))
 
 
+def q931_fast(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door] | None:
+    """The same, with the sound announced in the call itself."""
+    return _within(h323.fast_start, scene, remote, port, wanted)
+
+
+def q931_tunnel(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door] | None:
+    """The same, with H.245 within the call signalling."""
+    return _within(h323.tunnelled, scene, remote, port, wanted)
+
+
+def _within(
+    message: Callable[[bytes, int, int], bytes], scene: Scene, remote: bytes, port: int, wanted: int
+) -> list[Door] | None:
+    talk = scene.tcp(remote, port)
+    even = wanted & 0xFFFE
+    if not talk.open() or not talk.say(talk.client, h323.tpkt(message(scene.host, even, even + 1))):
+        return None
+    return scene.doors(remote, Door(UDP, scene.host, wanted))
+
+
 def tftp(scene: Scene, remote: bytes, port: int, wanted: int) -> list[Door] | None:
     """A STUN binding request: it begins with 0 and 1, as a TFTP request does. It opens the port it came from."""
     talk = scene.udp(remote, port, source=wanted)
@@ -210,6 +230,8 @@ LURED: Final[dict[tuple[str, int], tuple[Lure, ...]]] = {
     ),
     ("Q.931", TCP): (
         Lure("call signalling in a TURN request over TCP", q931, TCP),
+        Lure("call of a telephone there, fast start", q931_fast, UDP, 2),
+        Lure("call of a telephone there, H.245 in a tunnel", q931_tunnel, UDP, 2),
         Lure("call of a telephone there, H.245", q931_call, UDP, 2, "child"),
     ),
     ("tftp", UDP): (Lure("STUN request, which begins as one of TFTP", tftp, UDP, 1024),),

@@ -31,6 +31,9 @@ def _signalling(site: Site) -> Script[None]:
     for _ in range(rng.choice((1, 1, 2))):
         side = rng.choice((t.server, t.server, t.client))
         port = site.port()
+        if rng.random() < 0.3:
+            yield from _channel_within(t, side)
+            continue
         arrived = yield from t.say(side, tpkt(call_proceeding(site.real(side), port)))
         h245 = Tcp(site, port, client=1 - side, public=_port(arrived, port))
         if rng.random() < 0.3:
@@ -40,6 +43,16 @@ def _signalling(site: Site) -> Script[None]:
         yield from _channels(h245)
     if rng.random() < 0.5:
         yield from t.close(t.client)
+
+
+def _channel_within(t: Tcp, side: int) -> Script[None]:
+    """A channel that the call itself opens, by a fast start or by H.245 in a tunnel; RTP to it."""
+    site, rtp = t.site, t.site.port() & ~1
+    host = site.real(side, site.rng.choice((0, 0, 0, 2)))
+    message = site.rng.choice((h323_bytes.fast_start, h323_bytes.tunnelled))(host, rtp, rtp + 1)
+    yield from t.say(side, tpkt(message))
+    if site.rng.random() < 0.6 and not site.nat:
+        yield from Udp(site, rtp + site.rng.choice((0, 1)), client=1 - side).emit(1 - side, b"\x80\0rtp packet")
 
 
 def _channels(t: Tcp) -> Script[None]:

@@ -112,3 +112,26 @@ def channel_ack(address: bytes, rtp: int, rtcp: int, number: int = 1) -> bytes:
     """
     parameters = (b"\x0c\x10" if len(address) == 16 else b"\x0c\0") + _place(address, rtp) + _unicast(address, rtcp)
     return b"\x22\xc0" + struct.pack("!H", number) + b"\x02\x80" + bytes((len(parameters),)) + parameters
+
+
+def fast_start(address: bytes, rtp: int, rtcp: int) -> bytes:
+    """CallProceeding with fastStart, which opens a channel without H.245.
+
+    Choice, extension bit and options; OID; terminal type (nine bits), how many extensions may be (seven) and which is
+    there (five); its length, one channel, that one's length, and the channel as H.245 has it behind its choices.
+    """
+    return q931(2, b"\x01\x80" + _OID + b"\0\x04\x08" + _one(b"\0" + open_channel(address, rtp, rtcp)[2:]))
+
+
+def tunnelled(address: bytes, rtp: int, rtcp: int) -> bytes:
+    """CallProceeding beside h245Control, which holds H.245 messages, here one that opens a channel.
+
+    The extension is the outer sequence's third.
+    """
+    return q931(2, b"\x21\0" + _OID + b"\0\x02\x20" + _one(open_channel(address, rtp, rtcp)))
+
+
+def _one(content: bytes) -> bytes:
+    """An extension's length, and a sequence of one string: how many, its length, its content."""
+    inner = b"\x01" + bytes((len(content),)) + content
+    return bytes((len(inner),)) + inner

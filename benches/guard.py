@@ -61,17 +61,14 @@ class Gateway:
     def announce(self, port: int, *, source: str) -> None:
         """An FTP connection of the client announces one from *source* ("": anybody)."""
         self._sport = self._sport + 1 if self._sport < LAST_MASTER else FIRST_MASTER
-        master = {"src": CLIENT, "dst": FRIEND, "l4proto": 6, "sport": self._sport, "dport": 21}
         self.ct.create(
             replace=True, orig_src=CLIENT, orig_dst=FRIEND, l4proto=6, orig_sport=self._sport, orig_dport=21,
             timeout=600, tcp_state=3, helper="ftp",
         )  # fmt: skip
-        side = {"src": source or "0.0.0.0", "dst": CLIENT, "l4proto": UDP, "sport": 0, "dport": port}
-        exact = "255.255.255.255"
-        mask = {"src": exact if source else "0.0.0.0", "dst": exact, "l4proto": UDP, "sport": 0, "dport": 65_535}
-        parts = (("tuple", side), ("mask", mask), ("master", master))
-        fields = {f"{name}_{key}": value for name, part in parts for key, value in part.items()}
-        self.ct.requests.expectation("create", {**fields, "timeout": 60})
+        self.ct.create_expectation(
+            src=source or None, dst=CLIENT, dport=port, l4proto=UDP, timeout=60,
+            master_src=CLIENT, master_dst=FRIEND, master_l4proto=6, master_sport=self._sport, master_dport=21,
+        )  # fmt: skip
 
 
 def events_kept_up_with(seconds: float, rate: int) -> dict[str, Any]:

@@ -54,6 +54,15 @@ class AsyncConntrack:
         """See `Conntrack.create`."""
         await asyncio.to_thread(self.sync.create, replace=replace, **fields)
 
+    async def create_expectation(
+        self, *, dst: str, dport: int, l4proto: int, timeout: int, src: str | None = None, sport: int = 0, **fields: Any
+    ) -> None:
+        """See `Conntrack.create_expectation`."""
+        await asyncio.to_thread(
+            self.sync.create_expectation,
+            dst=dst, dport=dport, l4proto=l4proto, timeout=timeout, src=src, sport=sport, **fields,
+        )  # fmt: skip
+
     async def update(self, where: str | Filter, **fields: Any) -> int:
         """See `Conntrack.update`."""
         return await asyncio.to_thread(self.sync.update, where, **fields)

@@ -230,6 +230,37 @@ class Conntrack:
         """
         self.requests.flow("add" if replace else "create", fields)
 
+    def create_expectation(
+        self, *, dst: str, dport: int, l4proto: int, timeout: int, src: str | None = None, sport: int = 0, **fields: Any
+    ) -> None:
+        """Create an expectation, as a helper outside the kernel does.
+
+        Args:
+            dst, dport: where somebody may connect to.
+            l4proto: by which transport.
+            timeout: for how long, seconds.
+            src, sport: from where; None and 0: from anywhere.
+            **fields: master_src, master_dst, master_l4proto, master_sport, master_dport: the original tuple of a flow
+                that has a helper. Also zone.
+
+        Raises:
+            KernelError: the kernel refused; ENOENT when there is no such flow.
+
+        Source: IPCTNL_MSG_EXP_NEW; net/netfilter/nf_conntrack_netlink.c, ctnetlink_create_expect.
+        """
+        exact, anybody = (":".join(["ffff"] * 8), "::") if ":" in dst else ("255.255.255.255", "0.0.0.0")
+        wanted = {"src": src or anybody, "dst": dst, "l4proto": l4proto, "sport": sport, "dport": dport}
+        mask = {
+            "src": exact if src else anybody,
+            "dst": exact,
+            "l4proto": l4proto,
+            "sport": 65_535 if sport else 0,
+            "dport": 65_535,
+        }
+        parts = (("tuple", wanted), ("mask", mask))
+        named = {f"{part}_{key}": value for part, values in parts for key, value in values.items()}
+        self.requests.expectation("create", {**named, **fields, "timeout": timeout})
+
     def update(self, where: str | Filter, **fields: Any) -> int:
         """Change the flows that match *where*; return how many the kernel confirmed.
 

@@ -7,7 +7,7 @@ import inspect
 from conntap.aio import AsyncConntrack
 from conntap.kernel import Conntrack
 
-REQUESTS = ["get", "create", "update", "delete", "flush", "count", "stats"]
+REQUESTS = ["get", "create", "create_expectation", "update", "delete", "flush", "count", "stats"]
 
 
 def test_requests_have_the_same_arguments():

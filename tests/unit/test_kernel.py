@@ -129,15 +129,11 @@ def test_settings_are_those_of_the_namespace(ct):
 
 def test_an_expectation_needs_a_master_with_a_helper(ct):
     ct.create(**{**udp(1), "l4proto": 6, "orig_dport": 21, "helper": "ftp", "tcp_state": 3})
-    side = {"src": "198.51.100.9", "dst": "192.0.2.1", "l4proto": 6, "sport": 0, "dport": 41222}
-    mask = {"src": "255.255.255.255", "dst": "255.255.255.255", "l4proto": 6, "sport": 0, "dport": 65535}
-    master = {"src": "192.0.2.1", "dst": "198.51.100.9", "l4proto": 6, "sport": 1, "dport": 21}
-    fields = {
-        f"{name}_{key}": value
-        for name, part in (("tuple", side), ("mask", mask), ("master", master))
-        for key, value in part.items()
-    }
-    ct.requests.expectation("create", {**fields, "timeout": 60})
+    wanted = {"src": "198.51.100.9", "dst": "192.0.2.1", "l4proto": 6, "dport": 41222, "timeout": 60}
+    master = {"master_src": "192.0.2.1", "master_dst": "198.51.100.9", "master_l4proto": 6, "master_dport": 21}
+    with pytest.raises(KernelError):
+        ct.create_expectation(**wanted, **master, master_sport=2)
+    ct.create_expectation(**wanted, **master, master_sport=1)
     [expectation] = ct.expectations("helper ftp")
     assert expectation.tuple.dport == 41222
     assert not expectation.any_source

@@ -103,12 +103,9 @@ def test_expectations_are_counted_by_helper(lab: Lab) -> None:
     with conntap.open(lab.gateway.pid) as ct:
         ct.create(orig_src="10.0.0.5", orig_dst="198.51.100.9", l4proto=6, orig_sport=4_000, orig_dport=21,
                   timeout=60, tcp_state=3, helper="ftp")  # fmt: skip
-        side = {"src": "0.0.0.0", "dst": "10.0.0.5", "l4proto": 6, "sport": 0, "dport": 5_001}
-        mask = {"src": "0.0.0.0", "dst": "255.255.255.255", "l4proto": 6, "sport": 0, "dport": 65_535}
-        master = {"src": "10.0.0.5", "dst": "198.51.100.9", "l4proto": 6, "sport": 4_000, "dport": 21}
-        parts = (("tuple", side), ("mask", mask), ("master", master))
-        fields = {f"{name}_{key}": value for name, part in parts for key, value in part.items()}
-        ct.requests.expectation("create", {**fields, "timeout": 60})
+        ct.create_expectation(dst="10.0.0.5", dport=5_001, l4proto=6, timeout=60, master_src="10.0.0.5",
+                              master_dst="198.51.100.9", master_l4proto=6, master_sport=4_000,
+                              master_dport=21)  # fmt: skip
         found = diagnosed(lab.gateway, "--only", "helpers")
     assert found["expectations of ftp"]["level"] == "note"
     assert "1 of them may be used by anyone" in found["expectations of ftp"]["why"]

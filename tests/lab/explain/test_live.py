@@ -118,12 +118,8 @@ def test_one_that_anyone_may_use_is_called_so(lab: Lab) -> None:
     with conntap.open(lab.gateway.pid) as ct:
         ct.create(orig_src=CLIENT, orig_dst=SERVER, l4proto=6, orig_sport=4_000, orig_dport=21, timeout=60, tcp_state=3,
                   helper="ftp")  # fmt: skip
-        side = {"src": "0.0.0.0", "dst": CLIENT, "l4proto": 6, "sport": 0, "dport": 5_001}
-        mask = {"src": "0.0.0.0", "dst": "255.255.255.255", "l4proto": 6, "sport": 0, "dport": 65_535}
-        master = {"src": CLIENT, "dst": SERVER, "l4proto": 6, "sport": 4_000, "dport": 21}
-        parts = (("tuple", side), ("mask", mask), ("master", master))
-        fields = {f"{name}_{key}": value for name, part in parts for key, value in part.items()}
-        ct.requests.expectation("create", {**fields, "timeout": 60})
+        ct.create_expectation(dst=CLIENT, dport=5_001, l4proto=6, timeout=60, master_src=CLIENT, master_dst=SERVER,
+                              master_l4proto=6, master_sport=4_000, master_dport=21)  # fmt: skip
         text = call("explain", "expectation", "--netns", str(lab.gateway.pid)).stdout
         [found] = told(lab, "expectation")
     assert found["anyone"] is True

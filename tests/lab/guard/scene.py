@@ -46,17 +46,14 @@ class Scene:
     def announce(self, port: int = DOOR, *, source: str = FRIEND, helper: str = "ftp") -> int:
         """An FTP session of the client announces a connection from *source* ("": anybody); its master's port."""
         self._next += 1
-        master = {"src": CLIENT, "dst": FRIEND, "l4proto": 6, "sport": self._next, "dport": 21}
         self.ct.create(
             orig_src=CLIENT, orig_dst=FRIEND, l4proto=6, orig_sport=self._next, orig_dport=21,
             timeout=60, tcp_state=3, helper=helper,
         )  # fmt: skip
-        side = {"src": source or "0.0.0.0", "dst": CLIENT, "l4proto": UDP, "sport": 0, "dport": port}
-        exact = "255.255.255.255"
-        mask = {"src": exact if source else "0.0.0.0", "dst": exact, "l4proto": UDP, "sport": 0, "dport": 65_535}
-        parts = (("tuple", side), ("mask", mask), ("master", master))
-        fields = {f"{name}_{key}": value for name, part in parts for key, value in part.items()}
-        self.ct.requests.expectation("create", {**fields, "timeout": 60})
+        self.ct.create_expectation(
+            src=source or None, dst=CLIENT, dport=port, l4proto=UDP, timeout=60,
+            master_src=CLIENT, master_dst=FRIEND, master_l4proto=6, master_sport=self._next, master_dport=21,
+        )  # fmt: skip
         return self._next
 
     def send(self, sender: socket.socket, port: int = DOOR) -> None:

@@ -175,13 +175,15 @@ impl Requests {
     }
 
     /// Delete what rows of a batch report, flows and expectations, each by its exact tuple and id; one errno for each.
-    fn delete_rows(&self, py: Python<'_>, batch: &Batch, indices: Vec<usize>) -> PyResult<Vec<i32>> {
+    /// Of expectations the kernel tells no zone: `zone` says in which they are.
+    #[pyo3(signature = (batch, indices, *, zone=None))]
+    fn delete_rows(&self, py: Python<'_>, batch: &Batch, indices: Vec<usize>, zone: Option<u16>) -> PyResult<Vec<i32>> {
         let mut keys = Vec::with_capacity(indices.len());
         for index in indices {
             let row = batch.0.rows().get(index);
             let found = row.and_then(|row| batch.0.content(row));
             keys.push(match found {
-                Some((_, Content::Expectation(one))) => Named::Expectation(one.family, one.tuple, one.id, one.zone),
+                Some((_, Content::Expectation(one))) => Named::Expectation(one.family, one.tuple, one.id, zone),
                 Some((_, content)) => Named::Flow(key(&content)?),
                 None => return Err(errors::UsageError::new_err(format!("the batch has no row {index}"))),
             });

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from conntap.audit.known import HELPERS, module_of
 from conntap.rules.assigned import assignments
-from conntap.rules.model import Span
+from conntap.rules.model import ANY_PORT, Span
 
 if TYPE_CHECKING:
     from conntap.gateway.state import Gateway
@@ -24,7 +24,6 @@ AUTOMATIC: Final = "net.netfilter.nf_conntrack_helper"
 #: Addresses are "known servers" when there are not more than these: a /8 of IPv4, a /32 of IPv6.
 MANY: Final = {4: 1 << 24, 6: 1 << 96}
 FOUR: Final = 1 << 32
-ALL: Final = (Span(0, 65535),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ def made(one: Assigned) -> Assignment:
         one.helper,
         one.l4proto,
         one.nfproto,
-        () if one.ports in (ALL, (Span(1, 65535),)) else tuple(one.ports),
+        () if one.ports in ((ANY_PORT,), (Span(1, 65535),)) else tuple(one.ports),
         known_servers(one),
         one.iifnames or (),
         one.rule,

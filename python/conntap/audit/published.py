@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from conntap.rules.model import Span, Translate
+from conntap.rules.model import ANY_PORT, Span, Translate
 from conntap.rules.spans import intersect, union
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["dnats", "hiding", "published", "translated"]
 
-ALL: Final = (Span(0, 65535),)
 #: The last address of IPv4.
 LAST_4: Final = (1 << 32) - 1
 
@@ -37,7 +36,7 @@ def translated(dnats: Iterable[tuple[Rule, Translate]], ports: Spans) -> Spans:
     """The ports to which DNAT leads connections that have one of these, before it or behind it."""
     found: list[Span] = []
     for rule, one in dnats:
-        asked = union(asked_ports(rule)) or ALL
+        asked = union(asked_ports(rule)) or (ANY_PORT,)
         if one.ports is None:
             found += intersect(asked, ports)
         elif intersect(asked, ports) or intersect((one.ports,), ports):

@@ -21,6 +21,7 @@ every kernel has it for nftables, nor tells it of connections (CONFIG_NFT_QUEUE,
 from __future__ import annotations
 
 import errno
+import struct
 import time
 from collections import deque
 from contextlib import suppress
@@ -39,7 +40,7 @@ from conntap.guard.hold_rules import (
     remove,
     table,
 )
-from conntap.guard.nft_wire import NFNL_SUBSYS_NFTABLES, NLM_F_CREATE, NLM_F_EXCL, Netlink
+from conntap.guard.nft_wire import NFNL_SUBSYS_NFTABLES, NLM_F_CREATE, NLM_F_EXCL, Netlink, attribute
 from conntap.inside import within
 from conntap.netns import path_of
 
@@ -49,12 +50,15 @@ if TYPE_CHECKING:
     from conntap.guard.hold_rules import Message
     from conntap.guard.metrics import Metrics
     from conntap.guard.subject import Subject
+    from conntap.guard.zones import Zones
     from conntap.netns import NetNs
 
 __all__ = ["Hold", "release"]
 
 #: NEW of ctnetlink's expectations: subsystem 2, message 0.
 EXP_NEW: Final = 2 << 8
+#: CTA_EXPECT_ZONE.
+EXPECT_ZONE: Final = 7
 #: When it is asked whether the packet that used an expectation up was dropped, seconds behind its end.
 LOOKS: Final = (0.01, 0.1, 0.4)
 #: An approval stays so long behind its expectation's end: the packet that ended it is on its way to our rules.
@@ -76,6 +80,10 @@ class Ended:
         self.subject = subject
         self.family = family
         self.body = body
+        self.again()
+
+    def again(self) -> None:
+        """Ask from the beginning."""
         self.at = time.monotonic()
         self.looks = 0
 
@@ -170,13 +178,13 @@ class Hold:
                 self._lingering.append((time.monotonic() + LINGER_SECONDS, one.subject))
                 return
 
-    def look_after(self, metrics: Metrics) -> None:
+    def look_after(self, metrics: Metrics, zones: Zones) -> None:
         """Put back what a dropped packet has used up; take old approvals out; is the table still there?"""
         now = time.monotonic()
         for one in [one for one in self._ended if one.due <= now]:
             if self._was_dropped(one.subject):
                 self._ended.remove(one)
-                self._put_back(metrics, one)
+                self._put_back(metrics, one, zones)
                 continue
             one.looks += 1
             if one.looks == len(LOOKS):
@@ -208,17 +216,28 @@ class Hold:
             return False
         return True
 
-    def _put_back(self, metrics: Metrics, one: Ended) -> None:
-        self._take_back(metrics, [one.subject])  # approved anew when the kernel tells of it
+    def _put_back(self, metrics: Metrics, one: Ended, zones: Zones) -> None:
         if self._link is None:
             return
-        try:
-            self._link.ask(
-                "putting an expectation back", EXP_NEW, one.body, family=one.family, flags=NLM_F_CREATE | NLM_F_EXCL
-            )
+        for zone in (0, *zones.known):
+            body = one.body + (attribute(EXPECT_ZONE, struct.pack("!H", zone)) if zone else b"")
+            try:
+                self._link.ask(
+                    "putting an expectation back", EXP_NEW, body, family=one.family, flags=NLM_F_CREATE | NLM_F_EXCL
+                )
+            except KernelError as error:
+                if error.errno == errno.ENOENT:
+                    continue  # no such master there
+                break
+            self._take_back(metrics, [one.subject])  # approved anew when the kernel tells of it
             metrics.add("put_back")
-        except KernelError:
-            metrics.add("not_put_back")  # its master has gone, or another has taken its place
+            return
+        if zones.look():
+            one.again()
+            self._ended.append(one)
+            return
+        self._take_back(metrics, [one.subject])
+        metrics.add("not_put_back")  # its master has gone, or another has taken its place
 
     def _change(self, metrics: Metrics, op: str, wanted: list[Message]) -> None:
         if self._link is None:

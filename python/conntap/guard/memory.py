@@ -53,7 +53,9 @@ class Memory:
                 del self._last[next(iter(self._last))]
                 self.forgotten += 1
         else:
-            kept = [one for one in kept if one.subject[2:4] != subject[2:4]][-EACH + 1 :]
+            # In another zone there may be the same ends, of another master.
+            same = subject[2:4], subject.master
+            kept = [one for one in kept if (one.subject[2:4], one.subject.master) != same][-EACH + 1 :]
         kept.append(Remembered(subject, decision))
         self._last[place] = kept
         if decision.allowed:

@@ -21,6 +21,7 @@ from conntap.guard.memory import Memory
 from conntap.guard.metrics import Metrics
 from conntap.guard.policy import Policy
 from conntap.guard.subject import Subject, show_address
+from conntap.guard.zones import Zones
 from conntap.kernel import BUFFER_BYTES, Conntrack
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class Guard:
         self.metrics = Metrics()
         self.memory = Memory()
         self.judge = Judge(self.policy, self)
+        self.zones = Zones(netns)
         self._tell = tell
         self._alerts: Alerts | None = None
         self._block: Block | None = None
@@ -163,6 +165,7 @@ class Guard:
             self._block.close()
         if self._alerts is not None:
             self._alerts.close()
+        self.zones.close()
 
     @property
     def kernel(self) -> Conntrack:
@@ -190,21 +193,20 @@ class Guard:
 
     def master_of(self, subject: Subject) -> _core.Flow | None:
         """The flow that announced it, as the table has it now."""
-        fields = {
+        fields: dict[str, Any] = {
             "orig_src": show_address(subject.master_src),
             "orig_dst": show_address(subject.master_dst),
             "l4proto": subject.master_protocol,
             "orig_sport": subject.master_sport,
             "orig_dport": subject.master_dport,
         }
-        if subject.zone:
-            fields["zone"] = subject.zone
-        try:
-            return next(iter(self.kernel.requests.flow("get", fields).flows()), None)
-        except KernelError as error:
-            if error.errno == errno.ENOENT:
-                return None
-            raise
+        for zone in (subject.zone,) if subject.zone else (0, *self.zones.known):
+            try:
+                return next(iter(self.kernel.requests.flow("get", {**fields, "zone": zone}).flows()), None)
+            except KernelError as error:
+                if error.errno != errno.ENOENT:
+                    raise
+        return None
 
     # -- the work ------------------------------------------------------------------------------------------------
 
@@ -222,7 +224,7 @@ class Guard:
         ready = self._poll.poll(max(0, round(min(waits) * 1000)))
         self.drain()
         if self.hold is not None:
-            self.hold.look_after(self.metrics)
+            self.hold.look_after(self.metrics, self.zones)
         if time.monotonic() >= self._next_round:
             self.make_round()
         self.tell_all()
@@ -256,9 +258,11 @@ class Guard:
         for index, kind, received_ns, _id, timeout, _flags, raw in batch.announced():
             subject = Subject._make(raw)
             if kind in ("EXP_NEW", "EXP_ENTRY"):
-                if kind == "EXP_ENTRY" and (known := memory.decided(subject)) and (known.allowed or not self._delete):
+                if kind == "EXP_ENTRY" and (known := memory.decided(subject)):
                     if known.allowed:
                         allowed.append((subject, timeout))  # it may have got more time without a word
+                    elif self._delete:  # it is there still: of a zone that was not known
+                        denied.append((index, Decided("expectation", subject, known, "denied", received_ns)))
                     continue
                 decision = self.judge.decide(subject)
                 memory.note(subject, decision)
@@ -317,13 +321,18 @@ class Guard:
         metrics = self.metrics
         todo = [(at, one) for at, one in denied if (self._delete if one.what == "expectation" else self._delete_flows)]
         if todo:
-            answers = self.kernel.requests.delete_rows(batch, [at for at, _ in todo])
+            requests = self.kernel.requests
+            answers = requests.delete_rows(batch, [at for at, _ in todo])
+            missing = [
+                at for (at, one), answer in zip(todo, answers) if answer == errno.ENOENT and one.what == "expectation"
+            ]
+            found = self.zones.delete(requests, batch, missing) if missing else ()
             now = _core.now_ns()
-            for (_, one), answer in zip(todo, answers):
+            for (at, one), answer in zip(todo, answers):
                 one.reaction_ns = max(0, now - one.received_ns)
                 metrics.reaction.add(one.reaction_ns)
                 prefix = "" if one.what == "expectation" else "related_"
-                if answer == 0:
+                if answer == 0 or at in found:
                     one.outcome = "deleted"
                     metrics.counts[f"{prefix}deleted"] += 1
                 elif answer == errno.ENOENT:

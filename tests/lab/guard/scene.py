@@ -28,12 +28,12 @@ class Scene:
         self.lab = lab
         self.pid = lab.gateway.pid
         self.ct = conntap.open(self.pid)
-        self.doors = {port: self._socket(lab.client, CLIENT, port) for port in (DOOR, BACK_DOOR)}
-        self.friend = self._socket(lab.server, FRIEND, 0)
-        self.stranger = self._socket(lab.server, STRANGER, 0)
+        self.doors = {port: self.socket(lab.client, CLIENT, port) for port in (DOOR, BACK_DOOR)}
+        self.friend = self.socket(lab.server, FRIEND, 0)
+        self.stranger = self.socket(lab.server, STRANGER, 0)
         self._next = 1024
 
-    def _socket(self, host: Any, address: str, port: int) -> socket.socket:
+    def socket(self, host: Any, address: str, port: int) -> socket.socket:
         made = host.call(socket.socket, socket.AF_INET, socket.SOCK_DGRAM)
         made.bind((address, port))
         return made
@@ -43,16 +43,16 @@ class Scene:
             one.close()
         self.ct.close()
 
-    def announce(self, port: int = DOOR, *, source: str = FRIEND, helper: str = "ftp") -> int:
+    def announce(self, port: int = DOOR, *, source: str = FRIEND, server: str = FRIEND, zone: int = 0) -> int:
         """An FTP session of the client announces a connection from *source* ("": anybody); its master's port."""
         self._next += 1
         self.ct.create(
-            orig_src=CLIENT, orig_dst=FRIEND, l4proto=6, orig_sport=self._next, orig_dport=21,
-            timeout=60, tcp_state=3, helper=helper,
+            orig_src=CLIENT, orig_dst=server, l4proto=6, orig_sport=self._next, orig_dport=21,
+            timeout=60, tcp_state=3, helper="ftp", zone=zone,
         )  # fmt: skip
         self.ct.create_expectation(
             src=source or None, dst=CLIENT, dport=port, l4proto=UDP, timeout=60,
-            master_src=CLIENT, master_dst=FRIEND, master_l4proto=6, master_sport=self._next, master_dport=21,
+            master_src=CLIENT, master_dst=server, master_l4proto=6, master_sport=self._next, master_dport=21, zone=zone,
         )  # fmt: skip
         return self._next
 

@@ -15,9 +15,14 @@ from conntap.guard.hold_rules import rules_text
 from conntap.guard.watch import Guard
 from conntap.lab.scenarios import load
 from conntap.lab.session import Session
-from lab.guard.scene import BACK_DOOR, running, until
+from lab.guard.scene import BACK_DOOR, FRIEND, running, until
 
 ROUNDS = 200
+ZONES = """\
+table ip zones {
+    chain raw { type filter hook prerouting priority raw; ct zone set udp sport map { 7001 : 1 }; }
+}
+"""
 
 
 def test_friends_come_in_and_strangers_do_not(scene):
@@ -41,6 +46,15 @@ def test_a_packet_that_was_faster_than_the_approval_comes_in_when_it_is_sent_aga
     with running(guard):
         until(lambda: guard.metrics.counts["put_back"] == 1)
         assert scene.comes_in(scene.friend)
+
+
+def test_tenants_in_zones_come_in(scene):
+    """An approval names no zone, for the kernel tells none."""
+    scene.lab.gateway.run(["nft", "-f", "-"], input=ZONES)
+    one = scene.socket(scene.lab.server, FRIEND, 7001)
+    with one, running(Guard(netns=scene.pid, hold=Hold(scene.pid))):
+        scene.announce(zone=1)
+        assert scene.comes_in(one)
 
 
 @pytest.mark.parametrize("name", ["ftp", "ftp-active", "ftp6"])

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from conntap.guard.policy import Actions, Policy
 from conntap.guard.watch import Guard
-from lab.guard.scene import BACK_DOOR, running, until
+from lab.guard.scene import BACK_DOOR, FRIEND, STRANGER, running, until
 
 
 def doing(*words, **more):
@@ -30,6 +30,21 @@ def test_what_is_there_before_the_guard_is_looked_over(scene):
     guard.close()
     assert guard.metrics.counts["deleted"] == 1
     assert not list(scene.ct.expectations())
+
+
+def test_of_two_tenants_with_the_same_addresses_the_right_one_is_stopped(scene):
+    """The kernel tells no zone of an expectation, and deletes by it."""
+    with running(Guard(netns=scene.pid)) as guard:
+        scene.announce(zone=1)
+        scene.announce(zone=2, server=STRANGER)
+        until(lambda: guard.metrics.counts["deleted"] == 1)
+        [left] = scene.ct.expectations()
+        assert str(left.master.dst) == FRIEND
+        scene.announce(BACK_DOOR, source="", zone=1)
+        until(lambda: guard.metrics.counts["deleted"] == 2)
+    counts = guard.metrics.counts
+    assert (counts["expectations"], counts["denied"], counts["not_deleted"]) == (3, 2, 0)
+    assert guard.zones.known == (1, 2)
 
 
 def test_a_connection_that_slipped_in_is_ended(scene):

@@ -17,6 +17,7 @@ ELSEWHERE = {
     "guard/hold_rules": "tests/lab/guard",  # what the kernel lists of them
     "guard/nft_wire": "tests/lab/guard",
     "guard/watch": "tests/lab/guard",
+    "guard/zones": "tests/lab/guard",
     "recording": "tests/contract",  # a source and a sink
     "sinks/base": "tests/contract",  # what all sinks keep
 }

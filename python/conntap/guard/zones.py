@@ -12,13 +12,13 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from conntap import _core
 from conntap.errors import ConntapError
 from conntap.kernel import Conntrack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conntap import _core
     from conntap.netns import NetNs
 
 __all__ = ["Zones"]
@@ -68,9 +68,15 @@ class Zones:
         return True
 
     def _read(self) -> None:
+        zones = {0}
+        unseen = _core.Filter("not zone 0")
         with suppress(ConntapError, OSError), Conntrack(self._netns) as kernel:
-            zones = {flow.zone for batch in kernel.flows("not zone 0").batches() for flow in batch.flows()}
-            self.known = tuple(sorted(zone for zone in zones if zone))
+            for rows in kernel.flows(unseen).batches():
+                # A table may be large: no object for each of its flows.
+                while len(rows := rows.filter(unseen)):
+                    zones.add(next(rows.flows()).zone or 0)
+                    unseen = _core.Filter(" and ".join(f"not zone {zone}" for zone in zones))
+            self.known = tuple(sorted(zones - {0}))
             if self.known:
                 self._next_look = min(self._next_look, time.monotonic() + SOME_SECONDS)
 

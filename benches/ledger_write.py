@@ -23,7 +23,7 @@ from benches.ledger_flows import DESTROY, NEW, Shape, chunks, messages
 from conntap import _core
 from conntap.sinks.parquet import ParquetSink
 from conntap.store.compact import merge
-from conntap.store.lock import Lock
+from conntap.lock import Lock
 from conntap.store.manifest import Manifest, Writer
 
 __all__ = ["measure"]

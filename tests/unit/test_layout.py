@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -90,3 +92,11 @@ def test_no_test_sleeps(root):
         if "time.sleep(" in line and "waits:" not in line
     ]
     assert not sleepers, "poll with a deadline, or say on the line why: `# waits: …`"
+
+
+def test_benches_name_what_is_there(root):
+    """They are run by hand: a module that moved would be noticed late."""
+    names = sorted(path.stem for path in (root / "benches").glob("[a-z]*.py"))
+    code = "".join(f"import benches.{name}\n" for name in names)
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -54,8 +54,8 @@ class Memory:
                 self.forgotten += 1
         else:
             # In another zone there may be the same ends, of another master.
-            same = subject[2:4], subject.master
-            kept = [one for one in kept if (one.subject[2:4], one.subject.master) != same][-EACH + 1 :]
+            source, master = subject[2:4], subject[8:14]
+            kept = [one for one in kept if one.subject[2:4] != source or one.subject[8:14] != master][-EACH + 1 :]
         kept.append(Remembered(subject, decision))
         self._last[place] = kept
         if decision.allowed:

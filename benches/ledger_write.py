@@ -21,9 +21,9 @@ from typing import Any
 
 from benches.ledger_flows import DESTROY, NEW, Shape, chunks, messages
 from conntap import _core
+from conntap.lock import Lock
 from conntap.sinks.parquet import ParquetSink
 from conntap.store.compact import merge
-from conntap.lock import Lock
 from conntap.store.manifest import Manifest, Writer
 
 __all__ = ["measure"]

@@ -7,6 +7,10 @@
 set -euo pipefail
 
 if [ "${5-}" != inside ]; then
+    unshare --mount --pid --fork --uts --ipc --net --cgroup true 2>/dev/null || {
+        echo "namespaces for a machine of its own"
+        exit 77
+    }
     # A group of its own: systemd takes what it finds at the root of its control group namespace.
     at=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
     group=$at/conntap-units-$$
@@ -28,7 +32,10 @@ mount -t overlay -o "lowerdir=/,upperdir=$folder/root/up,workdir=$folder/root/wo
 mkdir -p "$new"/opt/{python,site,source,repository,told} "$new/old"
 mount -t proc lab "$new/proc"
 mount -t sysfs -o ro lab "$new/sys"
-mount -t cgroup2 lab "$new/sys/fs/cgroup"
+mount -t cgroup2 lab "$new/sys/fs/cgroup" 2>/dev/null || {
+    echo "control groups in a namespace"
+    exit 77
+}
 mount --rbind /dev "$new/dev"
 for one in dev/shm run tmp var/lib; do mount -t tmpfs lab "$new/$one"; done
 mount --bind "$python" "$new/opt/python"

@@ -24,7 +24,7 @@ from conntap.lab.conntrack import destroy_expired
 from conntap.lab.host import Host
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from conntap import _core
@@ -257,6 +257,27 @@ def close_books(gateway: Gateway, *words: str) -> str:
 
     wait_until(none_is_open, "no flow is held open")
     return said
+
+
+def through(
+    faults: Callable[[], None], gateway: Gateway, words: tuple[str, ...], file: Path, *, per_second: int, seed: int
+) -> tuple[Books, int]:
+    """Log under load while *faults* happen, end in order, and compare; the books, and how many ends they know."""
+    gateway.log(*words).ready().stop()  # from here on the log has begun
+    truth = Truth(gateway)
+    load = Load(gateway, per_second, seed=seed)
+    faults()
+    last = gateway.log(*words).ready()
+    load.stop()
+    lives = truth.lives()
+    said = last.stop() + close_books(gateway, *words)
+
+    books = Books.of(file)
+    books.check_numbers()
+    known, unknown, unlisted = books.check_lives(lives)
+    print(f"{len(lives)} flows: {known} recorded, {unknown} with an end between two times, {unlisted} in gaps; {said}")
+    assert len(lives) == load.sent
+    return books, known
 
 
 def address(number: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.log.faults import Books, Load, Truth, close_books
+from lab.log.faults import through
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,22 +33,12 @@ def test_kill_at_random_moments(
     file = tmp_path / "records.jsonl"
     words = ("udp", "--to", f"jsonl:{file}", "--state", str(tmp_path), *options)
 
-    gateway.log(*words).ready().stop()  # from here on the log has begun
-    truth = Truth(gateway)
-    load = Load(gateway, per_second, seed=seed)
-    for moment in moments:
-        logger = gateway.log(*words)
-        time.sleep(moment)  # waits: the moment of the kill is the case
-        logger.kill()
-    last = gateway.log(*words).ready()
-    load.stop()
-    lives = truth.lives()
-    said = last.stop() + close_books(gateway, *words)
+    def kills_at_moments() -> None:
+        for moment in moments:
+            logger = gateway.log(*words)
+            time.sleep(moment)  # waits: the moment of the kill is the case
+            logger.kill()
 
-    books = Books.of(file)
-    books.check_numbers()
-    known, unknown, unlisted = books.check_lives(lives)
-    print(f"{len(lives)} flows: {known} recorded, {unknown} with an end between two times, {unlisted} in gaps; {said}")
-    assert len(lives) == load.sent
+    books, known = through(kills_at_moments, gateway, words, file, per_second=per_second, seed=seed)
     assert known > 0
     assert len(books.gaps_of("restart")) >= kills // 4

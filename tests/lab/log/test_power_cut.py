@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from lab.log.faults import COMMAND, Books, Load, Truth, close_books
+from lab.log.faults import COMMAND, through
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,25 +77,15 @@ def test_power_cuts_at_random_moments(gateway: Gateway, disk: Disk) -> None:
     file, ledger, state = (disk.place / name for name in ("records.jsonl", "ledger", "state"))
     words = ("udp", "--to", f"jsonl:{file}", "--to", f"parquet:{ledger}", "--state", str(state))
 
-    gateway.log(*words).ready().stop()  # from here on the log has begun
-    truth = Truth(gateway)
-    load = Load(gateway, 2000, seed=seed)
-    for moment in moments:
-        logger = gateway.log(*words).ready()
-        time.sleep(moment)  # waits: the moment of the cut is the case
-        disk.cut()
-        logger.kill()
-        disk.comes_back()
-    last = gateway.log(*words).ready()
-    load.stop()
-    lives = truth.lives()
-    said = last.stop() + close_books(gateway, *words)
+    def cuts_at_moments() -> None:
+        for moment in moments:
+            logger = gateway.log(*words).ready()
+            time.sleep(moment)  # waits: the moment of the cut is the case
+            disk.cut()
+            logger.kill()
+            disk.comes_back()
 
-    books = Books.of(file)
-    books.check_numbers()
-    known, unknown, unlisted = books.check_lives(lives)
-    print(f"{len(lives)} flows: {known} recorded, {unknown} with an end between two times, {unlisted} in gaps; {said}")
-    assert len(lives) == load.sent
+    books, _ = through(cuts_at_moments, gateway, words, file, per_second=2000, seed=seed)
     assert len(books.gaps_of("restart")) >= len(moments)
     verified = subprocess.run(
         [sys.executable, "-c", COMMAND, "ledger", "verify", str(ledger)], capture_output=True, text=True

@@ -22,7 +22,7 @@ from conntap.lab.prove.trace import Trace
 from conntap.rules.assigned import assignments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from conntap.audit.sides import Sides
     from conntap.gateway.state import Gateway
@@ -110,22 +110,25 @@ class Player:
 
     def own_rows(self, way: Way, helpers: Collection[str] | None) -> Iterator[Row]:
         """The rows of the gateway's own connections, where rules give them a helper."""
-        for helper in own.PLAYED:
-            given = [one for one in self.assigned if of_gateway(one, helper, TCP, way)]
-            if given and way.nfproto in HELPERS[helper].nfprotos and (helpers is None or helper in helpers):
-                server = first_address(given[0].daddrs, way.nfproto, way.server)
-                port = port_of(given, HELPERS[helper].port)
-                yield own.rows(self.stage, self.trace, replace(way, server=server), helper, port, self.ports)
+        for helper, given, port in self.of_gateway(own.PLAYED, TCP, way, helpers):
+            server = first_address(given[0].daddrs, way.nfproto, way.server)
+            yield own.rows(self.stage, self.trace, replace(way, server=server), helper, port, self.ports)
 
     def broadcast_rows(self, way: Way, link: str, helpers: Collection[str] | None) -> Iterator[Row]:
         """The rows of the gateway's own broadcasts into one of its networks, where rules give them a helper."""
-        for helper in broadcasts.PLAYED:
-            given = [one for one in self.assigned if of_gateway(one, helper, UDP, way)]
+        for helper, _, port in self.of_gateway(broadcasts.PLAYED, UDP, way, helpers):
+            row = broadcasts.row(self.stage, self.trace, way, link, helper, port)
+            if row is not None:
+                yield row
+
+    def of_gateway(
+        self, played: Iterable[str], l4proto: int, way: Way, helpers: Collection[str] | None
+    ) -> Iterator[tuple[str, list[Assigned], int]]:
+        """Those of some helpers that rules give to the gateway's own connections: the rules, and at which port."""
+        for helper in played:
+            given = [one for one in self.assigned if of_gateway(one, helper, l4proto, way)]
             if given and way.nfproto in HELPERS[helper].nfprotos and (helpers is None or helper in helpers):
-                port = port_of(given, HELPERS[helper].port)
-                row = broadcasts.row(self.stage, self.trace, way, link, helper, port)
-                if row is not None:
-                    yield row
+                yield helper, given, port_of(given, HELPERS[helper].port)
 
     def row(self, way: Way, helper: str, l4proto: int, port: int, given: list[Assigned]) -> Row:
         """One helper: the first honest server that is reached, then the strangers."""

@@ -131,7 +131,10 @@ def words_of(one: _core.Expectation | None) -> str:
     """An expectation in one line: from where to where."""
     if one is None:
         return ""
-    source = "anybody" if one.any_source else str(callers(one)).removesuffix("/32").removesuffix("/128")
+    source = "anybody"
+    if not one.any_source:
+        network = callers(one)
+        source = str(network if network.num_addresses > 1 else network.network_address)
     name = {TCP: "tcp", UDP: "udp", GRE: "gre"}.get(one.tuple.l4proto or 0, str(one.tuple.l4proto))
     return f"{one.helper}: {source} to {one.tuple.dst} {name}/{one.tuple.dport}"
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.lab
 
 ENTRIES = 200
+# What a table must have some of; drawn at random, NAT of one side is missing in one table of some hundreds.
+NEEDED = ("zone 7", "orig_zone 1", "reply zone 7", "snat", "dnat", "assured", "ip6", "state established")
 # CONFIRMED must be among the bits of a new entry (ctnetlink_change_status).
 CONFIRMED, ASSURED, SEEN_REPLY, FIXED_TIMEOUT = 8, 4, 2, 0x400
 
@@ -110,11 +112,16 @@ class World:
         return True
 
     def fill(self) -> None:
+        """Random entries, until there are enough and some of each that is needed."""
         for _ in range(40 * ENTRIES):
-            if self.ct.count() >= ENTRIES:
+            if self.ct.count() >= ENTRIES and not self.missing():
                 return
             create(self.ct, self.rng, labels=self.labels)
-        raise AssertionError("the kernel refuses too many entries")
+        raise AssertionError(f"the kernel refuses too many entries: {self.ct.count()}, without {self.missing()}")
+
+    def missing(self) -> list[str]:
+        rows = list(self.ct.flows())
+        return [text for text in NEEDED if not any(map(conntap.Filter(text).matches, rows))]
 
     def change(self, rng: random.Random) -> None:
         """Some random changes of the table."""
@@ -268,10 +275,10 @@ def check_events(table: World, text: str, seed: int) -> None:
 
 def test_the_table_has_what_the_filters_ask_for(table: World) -> None:
     """The properties say nothing where no row is met: most leaves must divide the table."""
+    table.fill()  # after the changes of other tests
     rows = list(table.ct.flows())
     dividing = [text for text in LEAVES if 0 < sum(map(conntap.Filter(text).matches, rows)) < len(rows)]
     assert len(rows) >= ENTRIES // 2
     assert {row.l4proto for row in rows} >= {1, 6, 17, 47, 58, 132, 253}
     assert len(dividing) > len(LEAVES) * 0.6, sorted(set(LEAVES) - set(dividing))
-    for text in ("zone 7", "orig_zone 1", "reply zone 7", "snat", "dnat", "assured", "ip6", "state established"):
-        assert text in dividing, text
+    assert set(NEEDED) <= set(dividing)

@@ -446,6 +446,31 @@ class SegmentBuilder:
     @staticmethod
     def names(*, nat_only: bool = False) -> list[str]: ...
 
+def find_records(
+    path: str,
+    role: str,
+    address: _Address,
+    columns: Sequence[str],
+    *,
+    port: int | None = None,
+    l4proto: int | None = None,
+    late_ns: int,
+    low_ns: int | None = None,
+) -> list[tuple[Any, ...]]:
+    """Return the records of a segment in which an address took part in a role, with *columns* each.
+
+    Args:
+        role: `source`, `dialled`, `inside` or `server`.
+        columns: those that the file has not are None.
+        port: of ICMP the id; None for any.
+        late_ns: what began later is not meant.
+        low_ns: what ended before is not meant; None: a beginning counts whatever is told of its end.
+
+    Raises:
+        OSError: the file cannot be opened.
+        SegmentError: it is damaged, or no Parquet file.
+    """
+
 @final
 class IpfixExporter:
     """Writes records as messages of IPFIX (RFC 7011) or NetFlow v9. One of it is one session with a collector."""

@@ -101,6 +101,10 @@ class RecordingError(ConntapError, ValueError):
     """A file that is neither a recording nor a capture of packets, or is damaged."""
 
 
+class SegmentError(ConntapError, ValueError):
+    """A file of a ledger that is damaged, or no segment."""
+
+
 class ClosedError(ConntapError):
     """Used after close()."""
 

@@ -9,6 +9,7 @@ pyo3::import_exception!(conntap.errors, UsageError);
 pyo3::import_exception!(conntap.errors, FilterError);
 pyo3::import_exception!(conntap.errors, ClosedError);
 pyo3::import_exception!(conntap.errors, RecordingError);
+pyo3::import_exception!(conntap.errors, SegmentError);
 
 /// A failed system call: `conntap.errors.from_os_error` knows what to advise.
 pub fn system(py: Python<'_>, what: &str, error: &io::Error) -> PyErr {

@@ -10,6 +10,7 @@ mod engine;
 mod errors;
 mod fields;
 mod filter;
+mod find;
 mod ipfix;
 mod kernel;
 mod ledger;
@@ -40,6 +41,8 @@ mod _core {
     use super::engine::{Engine, ExpectationHandle, HelperCall};
     #[pymodule_export]
     use super::filter::Filter;
+    #[pymodule_export]
+    use super::find::find_records;
     #[pymodule_export]
     use super::ipfix::IpfixExporter;
     #[pymodule_export]

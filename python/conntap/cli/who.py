@@ -53,9 +53,6 @@ def who(
 
     Of ICMP the identifier stands for the port.
     """
-    from conntap.store import duck
-
-    duck.begin()
     from conntap._core import now_ns
     from conntap.errors import ConntapError, UsageError
     from conntap.store.times import to_ns

@@ -1,4 +1,4 @@
-"""Who had an address (and port) at some time: the question as SQL, and records joined to candidates.
+"""Who had an address (and port) at some time: records that fit, joined to candidates.
 
 Candidates are the connections that began before the time asked for (plus skew) and ended after it (less skew). Segments
 are sorted by outside address, port, protocol and start, so the first pass touches one or two row groups of each segment
@@ -10,10 +10,10 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from conntap.errors import UsageError
-from conntap.store import duck
+from conntap import _core
+from conntap.errors import SegmentError, UsageError
 from conntap.store.answer import Answer, Candidate, Endpoint
-from conntap.store.catalog import Gap
+from conntap.store.catalog import FOREVER_NS, Gap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,6 +38,7 @@ COLUMNS = (
 )  # fmt: skip
 #: What segments of whole records have besides.
 MORE = ("end_reason", "helper", "mark", "orig_packets", "orig_bytes", "reply_packets", "reply_bytes")
+READ = (*COLUMNS, *MORE)
 
 
 class Question(NamedTuple):
@@ -141,16 +142,9 @@ def ask(
     )
 
 
-#: Role → the condition on an end. {a}: name of the address column's kind; P: the port asked for.
-OUTSIDE: dict[str, str] = {
-    "source": "out_{a} = {address}{and_out_port}",
-    "dialled": "dst_{a} = {address}{and_dst_port} AND nat IN (2, 3)",
-}
-BEHIND: dict[str, str] = {
-    "inside": "(in_{a} = {address} OR (in_{a} IS NULL AND out_{a} = {address} AND in_port IS NOT NULL)){and_in_port}",
-    "server": "(dnat_{a} = {address} OR (dnat_{a} IS NULL AND dst_{a} = {address} AND dnat_port IS NOT NULL))"
-    "{and_dnat_port}",
-}
+#: As what an address may have taken part: as the world saw it, or else behind NAT.
+OUTSIDE = ("source", "dialled")
+BEHIND = ("inside", "server")
 
 
 class Reader:
@@ -166,66 +160,37 @@ class Reader:
         self.open_known = open_known
         self.hides = hides
         self.damaged: dict[str, Segment] = {}
-        self._connection: Any = None
 
-    def read(self, segments: Sequence[Segment], extra: Sequence[str], roles: dict[str, str]) -> list[dict[str, Any]]:
+    def read(self, segments: Sequence[Segment], extra: Sequence[str], roles: Sequence[str]) -> list[dict[str, Any]]:
         """Records that fit one of the roles."""
         rows: list[dict[str, Any]] = []
-        by_columns = (([one for one in segments if one.whole], MORE), ([one for one in segments if not one.whole], ()))
-        for role, condition in roles.items():
-            translated = role in ("dialled", "server")
-            for group, more in by_columns:
-                wanted = [one for one in group if one.dnat or not translated]
-                rows += self._ask(role, condition, {one.path: one for one in wanted}, more)
-            found = self._ask(role, condition, dict.fromkeys(extra), MORE)
-            rows += ({**row, "hides": True} for row in found) if self.hides else found
+        for role in roles:
+            for segment in segments:
+                if segment.path in self.damaged or (role in ("dialled", "server") and not segment.dnat):
+                    continue
+                try:
+                    rows += self._ask(role, segment.path)
+                except (OSError, SegmentError):
+                    self.damaged[segment.path] = segment
+            for path in extra:
+                found = self._ask(role, path)
+                rows += ({**row, "hides": True} for row in found) if self.hides else found
         return rows
 
-    def _ask(self, role: str, condition: str, files: dict[str, Any], more: Sequence[str]) -> list[dict[str, Any]]:
-        paths = [path for path in files if path not in self.damaged]
-        if not paths:
-            return []
-        if self._connection is None:
-            self._connection = duck.connect(lean=True)
-        columns = ", ".join([*COLUMNS, *(name if name in more else f"NULL AS {name}" for name in MORE)])
-        sql = f"SELECT '{role}', {columns} FROM read_parquet({duck.texts(paths)}) WHERE {self._where(condition)}"
-        try:
-            found = self._connection.execute(sql).fetchall()
-        except Exception as error:
-            if not duck.is_fault_of_file(error):
-                raise
-            if len(paths) > 1:
-                return [row for path in paths for row in self._ask(role, condition, {path: files[path]}, more)]
-            if files[paths[0]] is None:
-                raise
-            self.damaged[paths[0]] = files[paths[0]]
-            return []
-        return [dict(zip(("role", *COLUMNS, *MORE), row)) for row in found]
-
-    def _where(self, condition: str) -> str:
-        question, port = self.question, self.question.port
-        four = isinstance(question.address, IPv4Address)
-        # Of ICMP the id stands where others have the source's port, whichever way it was translated.
-        other, icmp = "l4proto NOT IN (1, 58) AND", f"l4proto IN (1, 58) AND out_port = {port}"
-        parts = [
-            condition.format(
-                a="addr" if four else "addr6",
-                address=str(int(question.address)) if four else duck.blob(question.address.packed),
-                and_out_port="" if port is None else f" AND out_port = {port}",
-                and_dst_port="" if port is None else f" AND (({other} dst_port = {port}) OR ({icmp}))",
-                and_in_port="" if port is None else f" AND coalesce(in_port, out_port) = {port}",
-                and_dnat_port=""
-                if port is None
-                else f" AND (({other} coalesce(dnat_port, dst_port) = {port}) OR ({icmp}))",
-            )
-        ]
-        if question.l4proto is not None:
-            parts.append(f"l4proto = {question.l4proto}")
-        parts.append(f"start_ns <= {self.late}")
-        if self.open_known:  # otherwise a beginning counts until its end is found, and that may lie before
-            alive = f"kind = {OPEN} OR (duration_ns IS NULL AND kind = {FLOW})"
-            parts.append(f"(start_ns + coalesce(duration_ns, 0) >= {question.low} OR {alive})")
-        return " AND ".join(parts)
+    def _ask(self, role: str, path: str) -> list[dict[str, Any]]:
+        question = self.question
+        found = _core.find_records(
+            path,
+            role,
+            question.address,
+            READ,
+            port=question.port,
+            l4proto=question.l4proto,
+            late_ns=min(self.late, FOREVER_NS),
+            # Where open flows are not known a beginning counts until its end is found, and that may lie before.
+            low_ns=question.low if self.open_known else None,
+        )
+        return [dict(zip(("role", *READ), (role, *row))) for row in found]
 
 
 def join(rows: list[dict[str, Any]], question: Question) -> list[Candidate | None]:

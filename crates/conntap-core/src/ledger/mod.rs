@@ -6,6 +6,7 @@
 
 mod ended;
 mod entry;
+pub mod find;
 mod flush;
 pub mod lines;
 mod record;

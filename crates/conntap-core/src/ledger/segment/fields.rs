@@ -2,11 +2,17 @@
 
 use crate::columns::Type;
 
+/// Numbers of the kinds of records. No file on disk has OPEN.
+pub const FLOW: u8 = 0;
+pub const INTERIM: u8 = 1;
+pub const BINDING: u8 = 2;
+pub const OPEN: u8 = 3;
+
 /// A column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Field {
-    /// 0 FLOW, 1 INTERIM, 2 BINDING; 3 OPEN, which no file on disk has.
+    /// [`FLOW`], [`INTERIM`], [`BINDING`], [`OPEN`].
     Kind,
     /// Bits: 1 source, 2 destination translated.
     Nat,

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::fields::{BINDING, FLOW, INTERIM, OPEN};
 use super::privacy::Privacy;
 use crate::batch::Row;
 use crate::model::record::From;
@@ -160,10 +161,10 @@ pub fn pack(row: &Row, flow: &Flow<'_>, ends: &Ends) -> Packed {
     let record = flow.record.unwrap_or_default();
     let mut packed = Packed {
         kind: match row.kind {
-            Kind::Interim => 1,
-            Kind::Binding => 2,
-            Kind::Open => 3,
-            _ => 0,
+            Kind::Interim => INTERIM,
+            Kind::Binding => BINDING,
+            Kind::Open => OPEN,
+            _ => FLOW,
         },
         nat: ends.nat,
         family: flow.family,

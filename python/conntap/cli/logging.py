@@ -39,8 +39,10 @@ def run_logger(
         ConntapError: the source failed, or every sink has.
     """
     from conntap.logger import same_source
+    from conntap.memory import give_back
     from conntap.systemd import Notifier
 
+    give_back()
     deadline = None if duration is None else time.monotonic() + duration
     notifier = Notifier.of_process()
     source: Source | None = None

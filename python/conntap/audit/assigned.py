@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from conntap.rules.assigned import Assigned
     from conntap.rules.model import Condition, Rule
 
-__all__ = ["AUTOMATIC", "Assignment", "assignments_of", "automatic"]
+__all__ = ["AUTOMATIC", "Assignment", "assignments_of", "automatic", "called"]
 
 #: The setting of kernels before 6.0.
 AUTOMATIC: Final = "net.netfilter.nf_conntrack_helper"
@@ -40,6 +40,8 @@ class Assignment:
         conditions: all that were asked.
         hook: of the chain.
         doubt: what was asked and is not understood, "" nothing.
+        called: a program that is made to contact a server may get it: not from source ports of servers alone, which it
+            does not come from.
     """
 
     helper: str
@@ -53,6 +55,7 @@ class Assignment:
     hook: str = "prerouting"
     doubt: str = ""
     oifs: tuple[str, ...] = ()
+    called: bool = True
 
     def fits(self, iif: str, nfproto: int) -> bool:
         """Connections of this family from this interface may get it."""
@@ -85,8 +88,8 @@ def automatic(gateway: Gateway) -> bool:
 
 
 def assignments_of(gateway: Gateway) -> tuple[Assignment, ...]:
-    """All of a gateway that a packet can meet."""
-    found = [made(one) for one in assignments(gateway.rules) if one.reachable]
+    """All of a gateway that a packet can meet, and by which anything may come to be expected."""
+    found = [made(one) for one in assignments(gateway.rules) if one.reachable and not in_vain(one)]
     if automatic(gateway):
         loaded = gateway.modules | {name.partition(".")[0] for name in gateway.parameters}
         found += [
@@ -96,6 +99,12 @@ def assignments_of(gateway: Gateway) -> tuple[Assignment, ...]:
             for l4proto in one.l4protos
         ]
     return tuple(dict.fromkeys(found))
+
+
+def in_vain(one: Assigned) -> bool:
+    """The helper reads what the gateway itself sends (nf_conntrack_broadcast_help), and is given to others' packets."""
+    known = HELPERS.get(one.helper)
+    return known is not None and known.asks and one.hook not in ("output", "postrouting")
 
 
 def made(one: Assigned) -> Assignment:
@@ -112,7 +121,14 @@ def made(one: Assigned) -> Assignment:
         one.hook,
         "; ".join(asked.text or "a condition" for asked in one.conditions if not asked.fields),
         one.oifnames or (),
+        called(one),
     )
+
+
+def called(one: Assigned) -> bool:
+    """Its source ports are such as the system chooses for a program, or as the helper's own programs choose."""
+    known = HELPERS.get(one.helper)
+    return one.sports is None or (known is not None and known.reserved) or any(span.last >= 1024 for span in one.sports)
 
 
 def known_servers(one: Assigned) -> bool:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Final
 from conntap.audit.finding import Fix
 from conntap.audit.known import HELPERS
 from conntap.audit.words import protocol
+from conntap.rules.model import Span
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from conntap.audit.assigned import Assignment
     from conntap.audit.view import View
     from conntap.rules.model import Place, Rule
@@ -194,7 +197,8 @@ def number_of(rule: Rule, view: View) -> int:
 def known_servers(one: Assignment, view: View) -> Fix:
     """The helper for the servers that are used; of connections from inside, or the gateway's own."""
     place = one.rule.place if one.rule else None
-    port = one.ports[0].first if one.ports else (HELPERS[one.helper].port if one.helper in HELPERS else 0)
+    usual = HELPERS[one.helper].port if one.helper in HELPERS else 0
+    ports = one.ports or (Span(usual, usual),)
     word = protocol(one.l4proto or (HELPERS[one.helper].l4protos[0] if one.helper in HELPERS else 6)).lower()
     name = f"{re.sub(r'[^a-z0-9]', '_', one.helper.lower())}_servers"
     family, table, chain = (
@@ -204,7 +208,7 @@ def known_servers(one: Assignment, view: View) -> Fix:
     inside = "" if own else f"iifname {names(view.sides.inside)} "
     six = one.nfproto == 6 or (place is not None and place.family == "ip6")
     daddr = f"{'ip6' if six else 'ip'} daddr @{name}"
-    new = f'{inside}{daddr} {word} dport {port} ct helper set "{object_of(place, one.helper)}"'
+    new = f'{inside}{daddr} {word} dport {nft_ports(ports)} ct helper set "{object_of(place, one.helper)}"'
     nft = [] if place and place.source == "nft" else [helper_object(one, word)]
     nft += [
         f"add set {family} {table} {name} {{ type {'ipv6_addr' if six else 'ipv4_addr'}; flags interval; }}",
@@ -215,7 +219,7 @@ def known_servers(one: Assignment, view: View) -> Fix:
     else:
         nft.append(f"add rule {family} {table} {chain} {new}")
     iptables = [f"ipset create -exist {name} hash:net", f"# ipset add {name} the servers that you use"]
-    target = f"-p {word} --dport {port} -m set --match-set {name} dst -j CT --helper {one.helper}"
+    target = f"-p {word} {iptables_ports(ports)} -m set --match-set {name} dst -j CT --helper {one.helper}"
     for at, iif in enumerate(("",) if own else view.sides.inside):
         text = target if own else f"-i {iif} {target}"
         if at == 0 and one.rule is not None and place and place.source != "nft":
@@ -230,6 +234,18 @@ def known_servers(one: Assignment, view: View) -> Fix:
         iptables=lines(*iptables),
         other="sysctl -w net.netfilter.nf_conntrack_helper=0" if one.rule is None else "",
     )
+
+
+def nft_ports(ports: Sequence[Span]) -> str:
+    """Ports as a rule of nft names them."""
+    found = [str(one.first) if one.first == one.last else f"{one.first}-{one.last}" for one in ports]
+    return found[0] if len(found) == 1 else f"{{ {', '.join(found)} }}"
+
+
+def iptables_ports(ports: Sequence[Span]) -> str:
+    """Ports as a rule of iptables names them."""
+    found = [str(one.first) if one.first == one.last else f"{one.first}:{one.last}" for one in ports]
+    return f"--dport {found[0]}" if len(found) == 1 else f"-m multiport --dports {','.join(found)}"
 
 
 def networks_inside(one: Assignment, view: View) -> Fix:

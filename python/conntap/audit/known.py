@@ -196,6 +196,7 @@ class Helper:
         expected: what it announces.
         text: its messages are text that a browser's request can hold (NAT slipstreaming).
         loosened: parameters that loosen it.
+        reserved: its clients come from ports below 1024.
     """
 
     name: str
@@ -206,6 +207,7 @@ class Helper:
     expected: tuple[Expected, ...]
     text: bool = False
     loosened: tuple[Loosening, ...] = ()
+    reserved: bool = False
 
     def wild(self, gateway: Gateway) -> tuple[Expected, ...]:
         """The expectations that anybody may use on this gateway."""
@@ -290,6 +292,7 @@ HELPERS: Final = {
         Helper(
             "amanda", "amanda", (UDP,), (4, 6), 10080,
             (Expected("backup stream", TCP, "server", NAMED, 180, "peer", "amanda_help() of nf_conntrack_amanda.c"),),
+            reserved=True,
         ),
         Helper(
             "sane", "sane", (TCP,), (4, 6), 6566,
@@ -302,6 +305,7 @@ HELPERS: Final = {
         Helper(
             "netbios-ns", "netbios_ns", (UDP,), (4,), 137,
             (Expected("answer", UDP, "gateway", NAMED, 3, "subnet", "nf_conntrack_broadcast_help()"),),
+            reserved=True,
         ),
         Helper(
             "snmp", "snmp", (UDP,), (4,), 161,

@@ -54,7 +54,7 @@ def report(
     told: dict[str, str] = {}
     for one in compared.new:
         if one.severity >= shown:
-            yield from lines_of(one, width, color, fix, told)
+            yield from lines_of(one, width, color, fix if fix != "own" else own(one, audited), told)
             yield ""
     yield from wrapped("sides", "; ".join(audited.sides.how), width)
     for text in audited.unsaid:
@@ -98,13 +98,17 @@ def evidence_text(shown: Evidence, *, placed: bool) -> str:
     return shown.what
 
 
+def own(one: Finding, audited: Audited) -> str:
+    """The program that a finding's rule is of; where no rule shows it, that of the gateway."""
+    source = next((shown.place.source for shown in one.evidence if shown.place), audited.program)
+    return "nft" if source == "nft" else "iptables"
+
+
 def fix_lines(one: Finding, fix: str, width: int, told: dict[str, str]) -> Iterator[str]:
     """What closes it; the same as of an earlier finding is only named."""
     if fix == "none":
         return
-    source = next((shown.place.source for shown in one.evidence if shown.place), "nft")
-    own = "nft" if source == "nft" else "iptables"
-    wanted = {"own": (own,), "both": ("nft", "iptables")}.get(fix, (fix,))
+    wanted = ("nft", "iptables") if fix == "both" else (fix,)
     texts = [text for name, text in (("nft", one.fix.nft), ("iptables", one.fix.iptables)) if name in wanted and text]
     texts += [one.fix.other] if one.fix.other else []
     whole = "\n".join(texts)

@@ -28,11 +28,13 @@ class Audited:
         findings: worst first, then by id.
         sides: of the gateway, and how they were found.
         unsaid: what was not asked or not known, in words.
+        program: that its rules are of: nft, or iptables where all are.
     """
 
     findings: tuple[Finding, ...]
     sides: Sides
     unsaid: tuple[str, ...] = ()
+    program: str = "nft"
 
     def worst(self) -> Severity | None:
         """The worst severity of a certain finding; None where there is none."""
@@ -65,4 +67,6 @@ def audit(
     pairs = len(view.sides.inside) * len(view.sides.outside)
     if pairs > len(view.pairs):
         unsaid.append(f"only {len(view.pairs)} of {pairs} pairs of interfaces were asked about")
-    return Audited(tuple(found), view.sides, tuple(unsaid))
+    of_nft = any(chain.place.source == "nft" for chain in gateway.rules.chains.values())
+    program = "nft" if of_nft or not gateway.rules.chains else "iptables"
+    return Audited(tuple(found), view.sides, tuple(unsaid), program)

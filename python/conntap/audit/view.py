@@ -259,6 +259,8 @@ class View:
         known = HELPERS.get(one.helper)
         if not one.fits(iif, nfproto) or (known is not None and nfproto not in known.nfprotos):
             return False
+        if not one.called and iif not in self.sides.outside:  # a stranger chooses his port
+            return False
         protocols = (one.l4proto,) if one.l4proto else (known.l4protos if known else (6, 17))
         asked = one.ports or PORTS
         for l4proto in protocols:

@@ -53,6 +53,7 @@ class Assigned:
         conditions: all that is asked on the way, the rule's own last.
         iifnames, oifnames: what of it limits the interfaces, a last * stands for any end; None: any.
         saddrs, daddrs: addresses that are left, of a set that grows those of today; None: any.
+        sports: source ports that are left; None: any.
         reachable: a packet may meet the rule so that it assigns.
         why: of one that is not, the reason in words.
     """
@@ -68,6 +69,7 @@ class Assigned:
     oifnames: tuple[str, ...] | None
     saddrs: Spans | None
     daddrs: Spans | None
+    sports: Spans | None
     reachable: bool
     why: str = ""
 
@@ -200,6 +202,7 @@ def _of_helper(way: _Way, met: _Met, conditions: tuple[Condition, ...], of: tupl
         _names(conditions, "oifname"),
         _narrowed(conditions, "saddr", "ct_original_saddr"),
         _narrowed(conditions, "daddr", "ct_original_daddr"),
+        _narrowed(conditions, "sport"),
     )
     met_at_all = False
     for transport in (l4proto,) if l4proto else TRANSPORTS:

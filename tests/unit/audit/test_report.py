@@ -5,6 +5,7 @@ import pytest
 from conntap.audit.baseline import Accepted, compare
 from conntap.audit.report import report
 from conntap.audit.run import audit
+from conntap.gateway.state import Gateway
 from gateways import gateway
 
 
@@ -46,3 +47,13 @@ def test_stale_entries_are_told():
 def test_colour_repeats_what_the_text_says():
     assert "\x1b[31mhigh" in lines(color=True)[0]
     assert "\x1b" not in "".join(lines())
+
+
+def test_where_no_rule_shows_it_the_fix_is_of_the_gateways_program():
+    filter_ = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\nCOMMIT\n"
+    nat = "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o wan -j MASQUERADE\nCOMMIT\n"
+    audited = audit(Gateway({"iptables-save": filter_ + nat}))
+    shown = "\n".join(report(audited, compare(audited.findings, [])))
+    assert "found: policy of chain FORWARD" in shown
+    assert "fix:   iptables -I FORWARD 1 -m conntrack --ctstate INVALID -j DROP" in shown
+    assert "insert rule" not in shown

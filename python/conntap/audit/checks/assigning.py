@@ -49,7 +49,7 @@ def outward(one: Assignment, view: View) -> bool:
     if known is not None and known.asks:
         return one.hook == "output" and any(one.leaves(name) for name in view.sides.outside)
     if one.hook == "output":
-        return True
+        return one.called
     return any(view.begins(one, inside, outside, nfproto) for outside, inside in view.pairs for nfproto in (4, 6))
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
+from conntap.audit.assigned import called
 from conntap.audit.known import HELPERS
 from conntap.lab.parity.generate.build import TCP, UDP
 from conntap.lab.prove import broadcasts, own
@@ -220,13 +221,17 @@ def fits(one: Assigned, helper: str, l4proto: int, way: Way) -> bool:
         and one.l4proto in (0, l4proto)
         and one.nfproto in (0, way.nfproto)
         and (one.iifnames is None or any(fnmatchcase(way.inside, name) for name in one.iifnames))
+        and called(one)
     )
 
 
 def of_gateway(one: Assigned, helper: str, l4proto: int, way: Way) -> bool:
     """The assignment is for such connections that the gateway itself begins."""
     return (
-        (one.hook, one.helper) == ("output", helper) and one.l4proto in (0, l4proto) and one.nfproto in (0, way.nfproto)
+        (one.hook, one.helper) == ("output", helper)
+        and one.l4proto in (0, l4proto)
+        and one.nfproto in (0, way.nfproto)
+        and called(one)
     )
 
 

@@ -115,3 +115,20 @@ def test_the_fix_of_own_connections_names_no_interface_that_they_come_from():
     assert line == (
         "iptables -t raw -R OUTPUT 1 -p tcp --dport 21 -m set --match-set ftp_servers dst -j CT --helper ftp"
     )
+
+
+def test_the_fix_has_all_ports_of_the_rule():
+    (one,) = own("-A OUTPUT -p tcp -m multiport --dports 21,2121:2130 -j CT --helper ftp")
+    assert 'tcp dport { 21, 2121-2130 } ct helper set "ftp"' in one.fix.nft
+    assert "-p tcp -m multiport --dports 21,2121:2130 -m set --match-set ftp_servers dst" in one.fix.iptables
+    (one,) = own("-A OUTPUT -p tcp -m tcp --dport 2000:3000 -j CT --helper ftp")
+    assert "tcp dport 2000-3000 ct helper" in one.fix.nft
+    assert "-p tcp --dport 2000:3000 -m set" in one.fix.iptables
+
+
+def test_what_comes_from_a_servers_port_was_made_to_contact_nobody():
+    assert own("-A OUTPUT -p tcp -m tcp --sport 21 --dport 1024:65535 -j CT --helper ftp") == []
+    assert own("-A OUTPUT -p tcp -m tcp --sport 1000:2000 --dport 21 -j CT --helper ftp")
+    # Those of amanda and netbios-ns come from ports below 1024.
+    assert own("-A OUTPUT -p udp -m udp --sport 512:1023 --dport 10080 -j CT --helper amanda")
+    assert own("-A OUTPUT -p udp -m udp --sport 137 --dport 137 -j CT --helper netbios-ns")

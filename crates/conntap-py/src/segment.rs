@@ -12,7 +12,7 @@ use crate::arrow::{ArrowTable, arrow, data_type, record_batch_of};
 use crate::batch::Batch;
 use crate::errors::UsageError;
 
-/// Rows of one record batch, and of a row group in the file.
+/// Rows of one record batch.
 const ROWS: usize = 122_880;
 
 fn schema(options: &Options) -> SchemaRef {

@@ -22,7 +22,7 @@ NETWORKS = {"inside": ["10.0.0.0/8"]}
 
 
 def rows(overlay, columns="kind, out_addr"):
-    database = duck.connect(lean=True)
+    database = duck.connect()
     try:
         return database.execute(f"SELECT {columns} FROM read_parquet({duck.texts(overlay.files)})").fetchall()
     finally:

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from conntap import _core
-from conntap.store import duck, views
+from conntap.store import views
 from conntap.store.catalog import Catalog
 from ledgers import Connection, records_of, write_ledger
 
@@ -43,7 +43,7 @@ ADDRESSES = [
 
 def test_ipv6_addresses_are_written_as_everywhere(database):
     wanted = [str(IPv6Address(text)) for text in ADDRESSES]
-    made = [database.execute(f"SELECT ip6({duck.blob(IPv6Address(text).packed)})").fetchone()[0] for text in ADDRESSES]
+    made = [database.execute("SELECT ip6($1)", [IPv6Address(text).packed]).fetchone()[0] for text in ADDRESSES]
     assert made == wanted
 
 

@@ -8,6 +8,8 @@ from typing import Any, Literal, TypeAlias, final
 from conntap.model import Status
 
 __version__: str
+#: An event may be that much older than its way into the receive buffer.
+DISORDER_NS: int
 
 _Address: TypeAlias = IPv4Address | IPv6Address
 _Path: TypeAlias = str | PathLike[str]

@@ -34,8 +34,6 @@ CLOCK_STEP_NS = 500_000_000
 RECONCILE_SECONDS = 2.0
 #: How often the table is compared without a loss: flows from before the logger may end without a word.
 AUDIT_SECONDS = 600.0
-#: Events of several processors come out of order: one that is preempted between an end and its message by some 10 ms.
-DISORDER_NS = 250_000_000
 #: Rows at the end of a batch that are asked up to when all is told.
 LAST_ROWS = 64
 #: How long the logger is held up before it looks around, seconds.
@@ -424,7 +422,7 @@ class Pipeline:
         for rows in recovered.open:
             self.ledger.feed(rows)
         # Before the clock was set back, or not quite in order: no gap begins too late.
-        until_ns = self._until_ns = min(recovered.until_ns - DISORDER_NS, began_ns)
+        until_ns = self._until_ns = min(recovered.until_ns - _core.DISORDER_NS, began_ns)
         self._begin_epoch()
         if recovered.faults:
             self._take(_core.Batch.gap("damage", min(recovered.last.began_ns, until_ns), until_ns))

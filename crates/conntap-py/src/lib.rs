@@ -69,4 +69,6 @@ mod _core {
     #[pymodule_export]
     #[allow(non_upper_case_globals)] // Python's own name for it
     const __version__: &str = env!("CARGO_PKG_VERSION");
+    #[pymodule_export]
+    const DISORDER_NS: i64 = conntap_sys::listener::DISORDER_NS;
 }

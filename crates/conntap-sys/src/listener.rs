@@ -23,7 +23,7 @@ const EVENT_TRUESIZE: u32 = 1280;
 const FULL: usize = 4096;
 
 /// An event may be that much older than its way into the buffer: who made it was preempted in between (10 ms seen).
-const DISORDER_NS: i64 = 250_000_000;
+pub const DISORDER_NS: i64 = 250_000_000;
 
 /// What to listen to, and how.
 #[derive(Debug, Default)]

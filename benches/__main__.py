@@ -73,7 +73,7 @@ FULL = {
     "guard_hold_rounds": 10_000,
     "guard_decisions": 200_000,
     "guard_seconds": 30.0,
-    "guard_event_rate": 52_000,
+    "guard_event_rate": 80_000,
     "who_records": 100_000_000,
     "who_rounds": 15,
     "generate": False,

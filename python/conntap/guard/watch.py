@@ -120,6 +120,8 @@ class Guard:
         self._delete = "delete" in self.policy.actions.on_deny and not dry_run
         self._delete_flows = "delete-flow" in self.policy.actions.on_deny and not dry_run
         self._told: list[Decided] = []
+        #: How masters of the batch at work are answered; the next batch's may be others with the same ends.
+        self._replies: dict[tuple[tuple[bytes, bytes, int, int, int, int], int], tuple[bytes, bytes] | None] = {}
         self._next_round = 0.0
         self._kernel: Conntrack | None = Conntrack(netns)
         try:
@@ -185,11 +187,13 @@ class Guard:
         return self.memory.count(subject)
 
     def reply_of(self, subject: Subject) -> tuple[bytes, bytes] | None:
-        """See `State`: one request to the kernel."""
-        flow = self.master_of(subject)
-        if flow is None or flow.reply.src is None or flow.reply.dst is None:
-            return None
-        return flow.reply.src.packed, flow.reply.dst.packed
+        """See `State`: one request to the kernel for each master of a batch."""
+        master = (subject.master, subject.zone)
+        if master not in self._replies:
+            flow = self.master_of(subject)
+            src, dst = (flow.reply.src, flow.reply.dst) if flow is not None else (None, None)
+            self._replies[master] = None if src is None or dst is None else (src.packed, dst.packed)
+        return self._replies[master]
 
     def master_of(self, subject: Subject) -> _core.Flow | None:
         """The flow that announced it, as the table has it now."""
@@ -251,6 +255,7 @@ class Guard:
 
     def batch(self, batch: _core.Batch) -> None:
         """Deal with events, or with entries of a table."""
+        self._replies.clear()
         denied: list[tuple[int, Decided]] = []
         allowed: list[tuple[Subject, int]] = []
         memory, counts, told, hold = self.memory, self.metrics.counts, self._told, self.hold

@@ -50,11 +50,15 @@ class Scene:
             orig_src=CLIENT, orig_dst=server, l4proto=6, orig_sport=self._next, orig_dport=21,
             timeout=60, tcp_state=3, helper="ftp", zone=zone,
         )  # fmt: skip
+        self.expect(port, source=source, server=server, master=self._next, zone=zone)
+        return self._next
+
+    def expect(self, port: int, *, source: str, master: int, server: str = FRIEND, zone: int = 0) -> None:
+        """A session that is there announces a connection."""
         self.ct.create_expectation(
             src=source or None, dst=CLIENT, dport=port, l4proto=UDP, timeout=60,
-            master_src=CLIENT, master_dst=server, master_l4proto=6, master_sport=self._next, master_dport=21, zone=zone,
+            master_src=CLIENT, master_dst=server, master_l4proto=6, master_sport=master, master_dport=21, zone=zone,
         )  # fmt: skip
-        return self._next
 
     def send(self, sender: socket.socket, port: int = DOOR) -> None:
         sender.sendto(b"knock", (CLIENT, port))

@@ -118,3 +118,19 @@ def test_a_policy_allows_by_helper(scene):
         scene.announce(BACK_DOOR, source="")
         until(lambda: guard.metrics.counts["allowed"] == 1)
         assert scene.comes_in(scene.stranger, BACK_DOOR)
+
+
+def test_the_table_is_asked_once_for_each_master_of_a_batch(scene, monkeypatch):
+    """What the master is seen as outside matters where an end is none of its own."""
+    asked = []
+    with Guard(netns=scene.pid) as guard:
+        master_of = guard.master_of
+        monkeypatch.setattr(guard, "master_of", lambda subject: asked.append(subject) or master_of(subject))
+        master = scene.announce(40_001, source=STRANGER)
+        scene.expect(40_002, source=STRANGER, master=master)
+        guard.drain()
+        assert guard.metrics.counts["denied"] == 2
+        assert len(asked) == 1
+        scene.expect(40_003, source=STRANGER, master=master)
+        guard.drain()
+        assert len(asked) == 2  # a later connection may have the same ends

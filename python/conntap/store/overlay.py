@@ -105,8 +105,9 @@ class Overlay:
             self._write(builder.finish())
 
     def _write(self, table: _core.ArrowTable) -> None:
-        from arro3.io import write_parquet
+        from conntap.store.segment import writer
 
+        write_parquet = writer()
         self._descriptor = os.memfd_create("conntap-overlay", os.MFD_CLOEXEC)
         with os.fdopen(self._descriptor, "wb", closefd=False) as file:
             write_parquet(table, file)

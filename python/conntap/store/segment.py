@@ -136,9 +136,7 @@ def writer() -> Any:
     try:
         from arro3.io import write_parquet
     except ImportError as error:
-        raise ConntapError(
-            "writing a ledger needs arro3, which is not there", hint="pip install 'conntap[ledger]'"
-        ) from error
+        raise ConntapError("a ledger needs arro3, which is not there", hint="pip install 'conntap[ledger]'") from error
     return write_parquet
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from ipaddress import ip_address
 from types import SimpleNamespace
 
 import pytest
 
 from conntap import Filter, _core
+from conntap.errors import ConntapError
 from conntap.sinks.parquet import ParquetSink
 from conntap.store import duck
 from conntap.store.overlay import Held, Overlay, of_journal
@@ -159,3 +161,10 @@ def test_the_sink_says_what_it_does_not_tell_and_keeps_its_key(tmp_path, setting
     sink.close()
     assert Ledger(tmp_path / "ledger")._catalog().privacy == told
     assert b"0123456789" not in (tmp_path / "ledger/manifest.jsonl").read_bytes()
+
+
+def test_without_arro3_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "arro3.io", None)
+    with pytest.raises(ConntapError, match="needs arro3") as caught:
+        Overlay(opened(NATTED))
+    assert "conntap[ledger]" in caught.value.hint

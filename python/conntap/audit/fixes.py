@@ -208,16 +208,20 @@ def known_servers(one: Assignment, view: View) -> Fix:
     inside = "" if own else f"iifname {names(view.sides.inside)} "
     six = one.nfproto == 6 or (place is not None and place.family == "ip6")
     daddr = f"{'ip6' if six else 'ip'} daddr @{name}"
-    new = f'{inside}{daddr} {word} dport {nft_ports(ports)} ct helper set "{object_of(place, one.helper)}"'
+    new, *more = [
+        f'{inside}{daddr} {word} dport {text} ct helper set "{object_of(place, one.helper)}"'
+        for text in nft_ports(ports)
+    ]
     nft = [] if place and place.source == "nft" else [helper_object(one, word)]
     nft += [
         f"add set {family} {table} {name} {{ type {'ipv6_addr' if six else 'ipv4_addr'}; flags interval; }}",
         f"# add element {family} {table} {name} {{ the servers that you use }}",
     ]
     if place and place.source == "nft" and place.handle is not None:
+        nft += [f"add rule {family} {table} {chain} position {place.handle} {text}" for text in more]
         nft.append(f"replace rule {family} {table} {chain} handle {place.handle} {new}")
     else:
-        nft.append(f"add rule {family} {table} {chain} {new}")
+        nft += [f"add rule {family} {table} {chain} {text}" for text in (new, *more)]
     iptables = [f"ipset create -exist {name} hash:net", f"# ipset add {name} the servers that you use"]
     target = f"-p {word} {iptables_ports(ports)} -m set --match-set {name} dst -j CT --helper {one.helper}"
     for at, iif in enumerate(("",) if own else view.sides.inside):
@@ -236,10 +240,10 @@ def known_servers(one: Assignment, view: View) -> Fix:
     )
 
 
-def nft_ports(ports: Sequence[Span]) -> str:
-    """Ports as a rule of nft names them."""
+def nft_ports(ports: Sequence[Span]) -> list[str]:
+    """Ports as rules of nft name them: nft 1.0.6 dies of a rule that is replaced by one with ranges among others."""
     found = [str(one.first) if one.first == one.last else f"{one.first}-{one.last}" for one in ports]
-    return found[0] if len(found) == 1 else f"{{ {', '.join(found)} }}"
+    return found if len(found) == 1 or any("-" in text for text in found) else [f"{{ {', '.join(found)} }}"]
 
 
 def iptables_ports(ports: Sequence[Span]) -> str:

@@ -119,10 +119,13 @@ def test_the_fix_of_own_connections_names_no_interface_that_they_come_from():
 
 def test_the_fix_has_all_ports_of_the_rule():
     (one,) = own("-A OUTPUT -p tcp -m multiport --dports 21,2121:2130 -j CT --helper ftp")
-    assert 'tcp dport { 21, 2121-2130 } ct helper set "ftp"' in one.fix.nft
+    assert 'tcp dport 21 ct helper set "ftp"' in one.fix.nft
+    assert 'tcp dport 2121-2130 ct helper set "ftp"' in one.fix.nft
     assert "-p tcp -m multiport --dports 21,2121:2130 -m set --match-set ftp_servers dst" in one.fix.iptables
     (one,) = own("-A OUTPUT -p tcp -m tcp --dport 2000:3000 -j CT --helper ftp")
     assert "tcp dport 2000-3000 ct helper" in one.fix.nft
+    (several,) = own("-A OUTPUT -p tcp -m multiport --dports 21,2121 -j CT --helper ftp")
+    assert "tcp dport { 21, 2121 } ct helper" in several.fix.nft
     assert "-p tcp --dport 2000:3000 -m set" in one.fix.iptables
 
 

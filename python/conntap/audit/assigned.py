@@ -71,11 +71,6 @@ class Assignment:
         """Connections that leave by this interface may get it."""
         return not self.oifs or any(fits(pattern, oif) for pattern in self.oifs)
 
-    @property
-    def open_ports(self) -> str:
-        """Its ports as text."""
-        return ", ".join(str(one.first) if one.first == one.last else f"{one.first}-{one.last}" for one in self.ports)
-
 
 def fits(pattern: str, name: str) -> bool:
     """An interface fits a name of a rule, where a last * stands for any end."""

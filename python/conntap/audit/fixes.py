@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from conntap.audit.finding import Fix
 from conntap.audit.known import HELPERS
-from conntap.audit.words import protocol
+from conntap.audit.words import port_texts, protocol
 from conntap.rules.model import Span
 
 if TYPE_CHECKING:
@@ -242,13 +242,13 @@ def known_servers(one: Assignment, view: View) -> Fix:
 
 def nft_ports(ports: Sequence[Span]) -> list[str]:
     """Ports as rules of nft name them: nft 1.0.6 dies of a rule that is replaced by one with ranges among others."""
-    found = [str(one.first) if one.first == one.last else f"{one.first}-{one.last}" for one in ports]
+    found = port_texts(ports, "-")
     return found if len(found) == 1 or any("-" in text for text in found) else [f"{{ {', '.join(found)} }}"]
 
 
 def iptables_ports(ports: Sequence[Span]) -> str:
     """Ports as a rule of iptables names them."""
-    found = [str(one.first) if one.first == one.last else f"{one.first}:{one.last}" for one in ports]
+    found = port_texts(ports, ":")
     return f"--dport {found[0]}" if len(found) == 1 else f"-m multiport --dports {','.join(found)}"
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from conntap.audit.view import Opening, View
     from conntap.rules.model import Span
 
-__all__ = ["listed", "ports_text", "protocol", "sentence", "worst"]
+__all__ = ["listed", "port_texts", "ports_text", "protocol", "sentence", "worst"]
 
 PROTOCOLS: Final = {6: "TCP", 17: "UDP", 47: "GRE", 1: "ICMP", 58: "ICMPv6"}
 
@@ -22,9 +22,14 @@ def protocol(number: int) -> str:
     return PROTOCOLS.get(number, f"protocol {number}")
 
 
+def port_texts(spans: Iterable[Span], dash: str) -> list[str]:
+    """Each span of ports as text, its ends with a dash between."""
+    return [str(one.first) if one.first == one.last else f"{one.first}{dash}{one.last}" for one in spans]
+
+
 def ports_text(spans: Iterable[Span]) -> str:
     """Spans of ports as text: "1024–65535", "20, 1024–2000"."""
-    return ", ".join(str(one.first) if one.first == one.last else f"{one.first}–{one.last}" for one in spans)
+    return ", ".join(port_texts(spans, "–"))
 
 
 def listed(words: Iterable[str], last: str = "and") -> str:
@@ -36,7 +41,7 @@ def listed(words: Iterable[str], last: str = "and") -> str:
 def trigger(one: Assignment) -> str:
     """What the host does that opens it."""
     where = "of such a server" if one.servers else "anywhere"
-    port = f"port {one.open_ports}" if one.ports else "any port"
+    port = f"port {', '.join(port_texts(one.ports, '-'))}" if one.ports else "any port"
     return f"once that host opens a connection to {port} {where}"
 
 

@@ -1,6 +1,7 @@
 //! One row group: which rows have an address, and the values of some rows.
 
 use std::iter::repeat_n;
+use std::net::IpAddr;
 
 use parquet::basic::ConvertedType;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -33,26 +34,6 @@ impl Value {
     }
 }
 
-/// An address as a column has it: IPv4 as a number, IPv6 as bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
-    V4(u32),
-    V6([u8; 16]),
-}
-
-impl Address {
-    /// Does it lie between a column's least and most, as statistics have them?
-    fn within(&self, least: &[u8], most: &[u8]) -> bool {
-        let number = |bytes: &[u8]| bytes.try_into().ok().map(u32::from_le_bytes);
-        match self {
-            Self::V4(wanted) => {
-                number(least).is_none_or(|least| least <= *wanted) && number(most).is_none_or(|most| *wanted <= most)
-            }
-            Self::V6(wanted) => least <= wanted.as_slice() && wanted.as_slice() <= most,
-        }
-    }
-}
-
 /// A row group of a file.
 pub struct Group<'a>(&'a dyn RowGroupReader);
 
@@ -69,31 +50,31 @@ impl<'a> Group<'a> {
         self.0.metadata().columns().iter().position(|column| column.column_descr().name() == name)
     }
 
-    /// The rows that have an address in a column, rising.
-    pub fn with_address(&self, name: &str, wanted: &Address) -> Result<Vec<usize>> {
+    /// The rows that have an address in a column, rising: IPv4 as a number, IPv6 as bytes.
+    pub fn with_address(&self, name: &str, wanted: IpAddr) -> Result<Vec<usize>> {
         let Some(column) = self.column(name) else { return Ok(Vec::new()) };
         if !self.may_have(column, wanted) {
             return Ok(Vec::new());
         }
         match (self.0.get_column_reader(column)?, wanted) {
             // The number's bits, whatever their sign.
-            (ColumnReader::Int32ColumnReader(reader), Address::V4(wanted)) => {
-                equal(reader, self.len(), |value| value.cast_unsigned() == *wanted)
+            (ColumnReader::Int32ColumnReader(reader), IpAddr::V4(wanted)) => {
+                equal(reader, self.len(), |value| value.cast_unsigned() == wanted.to_bits())
             }
-            (ColumnReader::FixedLenByteArrayColumnReader(reader), Address::V6(wanted)) => {
-                equal(reader, self.len(), |value| value.data() == wanted)
+            (ColumnReader::FixedLenByteArrayColumnReader(reader), IpAddr::V6(wanted)) => {
+                equal(reader, self.len(), |value| value.data() == wanted.octets())
             }
-            (ColumnReader::ByteArrayColumnReader(reader), Address::V6(wanted)) => {
-                equal(reader, self.len(), |value| value.data() == wanted)
+            (ColumnReader::ByteArrayColumnReader(reader), IpAddr::V6(wanted)) => {
+                equal(reader, self.len(), |value| value.data() == wanted.octets())
             }
             _ => Err(of_other_type(name)),
         }
     }
 
-    fn may_have(&self, column: usize, wanted: &Address) -> bool {
+    fn may_have(&self, column: usize, wanted: IpAddr) -> bool {
         let Some(told) = self.0.metadata().column(column).statistics() else { return true };
         match (told.min_bytes_opt(), told.max_bytes_opt()) {
-            (Some(least), Some(most)) if !told.is_min_max_deprecated() => wanted.within(least, most),
+            (Some(least), Some(most)) if !told.is_min_max_deprecated() => within(wanted, least, most),
             _ => told.null_count_opt() != u64::try_from(self.len()).ok(),
         }
     }
@@ -141,6 +122,18 @@ impl<'a> Group<'a> {
             }
         }
         Ok(made)
+    }
+}
+
+/// Does an address lie between a column's least and most, as statistics have them?
+fn within(wanted: IpAddr, least: &[u8], most: &[u8]) -> bool {
+    let number = |bytes: &[u8]| bytes.try_into().ok().map(u32::from_le_bytes);
+    match wanted {
+        IpAddr::V4(wanted) => {
+            let wanted = wanted.to_bits();
+            number(least).is_none_or(|least| least <= wanted) && number(most).is_none_or(|most| wanted <= most)
+        }
+        IpAddr::V6(wanted) => (least..=most).contains(&wanted.octets().as_slice()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use parquet::errors::Result;
 
-use super::group::{Address, Group, Value};
+use super::group::{Group, Value};
 use crate::ledger::segment::fields::{FLOW, OPEN};
 
 /// As what an address took part.
@@ -89,16 +89,13 @@ impl Question {
 
     /// The rows that have the address.
     fn with_address(&self, group: &Group<'_>) -> Result<Vec<usize>> {
-        let (wanted, version) = match self.address {
-            IpAddr::V4(address) => (Address::V4(address.to_bits()), ""),
-            IpAddr::V6(address) => (Address::V6(address.octets()), "6"),
-        };
+        let version = if self.address.is_ipv6() { "6" } else { "" };
         let (name, same) = self.role.addresses();
         let column = format!("{name}_addr{version}");
-        let mut rows = group.with_address(&column, &wanted)?;
+        let mut rows = group.with_address(&column, self.address)?;
         if let Some(same) = same {
             // Its own column is null where only the port was translated.
-            let others = group.with_address(&format!("{same}_addr{version}"), &wanted)?;
+            let others = group.with_address(&format!("{same}_addr{version}"), self.address)?;
             let values = group.rows(&[&column, &format!("{name}_port")], &others)?;
             let translated = |values: &[Value]| matches!(values, [Value::Null, port] if *port != Value::Null);
             rows.extend(others.into_iter().zip(values).filter(|(_, values)| translated(values)).map(|(row, _)| row));
